@@ -1,0 +1,139 @@
+# cython: language_level=3
+"""The C router over a segment's bytes: what `explain`, `routes`, tests and benchmarks ask. The engine does not come here."""
+from typing import NamedTuple
+
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+cimport fastgw._c.route as c
+
+cdef str text(c.fgw_str s):
+    return s.p[:s.n].decode("latin-1") if s.n else ""
+
+
+METHODS = tuple([text(c.fgw_method_name(i)) for i in range(1, c.FGW_M_COUNT)])
+"""The methods that have a number, from number 1 on. All others share number 0."""
+
+
+class Normal(NamedTuple):
+    """A request target in its one form: host folded and without port, path normalised, query as it came."""
+
+    host: str
+    path: str
+    query: str
+
+
+class Found(NamedTuple):
+    """`route`: index in the segment, None: no route. `rest`: what strip_prefix leaves, a leading slash ensured.
+    `allow`: without a route, the methods that would have had one."""
+
+    target: Normal
+    route: int | None
+    params: tuple[str, ...]
+    rest: str
+    allow: tuple[str, ...]
+
+
+class Refused(ValueError):
+    """The engine answers such a request itself, with `status` and the log word `word`, before it is routed."""
+
+    def __init__(self, word: str, text: str, status: int) -> None:
+        super().__init__(text)
+        self.word, self.status = word, status
+
+
+def path_hash(bytes text not None) -> int:
+    """The hash by which hosts and path segments are found."""
+    return c.fgw_route_hash(text, len(text))
+
+
+def slot(hash, parent: int, nslots: int) -> tuple[int, int]:
+    """Where the search for a text below the node at `parent` begins in a table of `nslots`, and its tag."""
+    cdef c.fgw_route_slot s = c.fgw_route_slot_of(hash, parent, nslots)
+    return s.slot, s.tag
+
+
+def first_bit(hash) -> int:
+    """The bit of a root's filter that stands for first segments with this hash."""
+    return c.fgw_route_first(hash)
+
+
+def method_bit(bytes method not None) -> int:
+    """The bit of a method's number; 1: it has none."""
+    return 1 << c.fgw_method_id(c.fgw_str(method, len(method)))
+
+
+cdef refuse(int err):
+    raise Refused(c.fgw_err_word(err).decode(), c.fgw_err_text(err).decode(), c.fgw_err_status(err))
+
+
+cdef class Router:
+    """The routes of one segment. Owns a copy of its bytes; raises ValueError when they are not well formed."""
+    cdef bytes segment
+    cdef c.fgw_target_policy policy
+
+    def __cinit__(self, bytes segment not None, int slashes=0, bint merge_slashes=True):
+        why = c.fgw_seg_check(<const char *>segment, len(segment))
+        if why is not NULL:
+            raise ValueError(why.decode())
+        self.segment = segment
+        self.policy.slashes, self.policy.merge_slashes = slashes, merge_slashes
+
+    def find(self, bytes head not None) -> Found:
+        """Route one request, given as its HTTP/1.1 head with the empty line at the end.
+
+        Parses, normalises and matches as the engine does. Raises Refused for what would never be routed."""
+        cdef uint32_t room = 3 * len(head) + 64, max_fields = 4096
+        cdef char *place = <char *>malloc(2 * room)
+        cdef c.fgw_field *fields = <c.fgw_field *>malloc(max_fields * sizeof(c.fgw_field))
+        try:
+            if place is NULL or fields is NULL:
+                raise MemoryError("Router.find")
+            return self.routed(head, fields, max_fields, place, place + room, room)
+        finally:
+            free(place)
+            free(fields)
+
+    cdef routed(self, bytes head, c.fgw_field *fields, uint16_t max_fields, char *path, char *host, uint32_t room):
+        cdef c.fgw_head h
+        cdef c.fgw_head_limits limits = c.fgw_head_limits(1 << 20, 1 << 20, 1 << 20, max_fields)
+        cdef c.fgw_target target
+        cdef c.fgw_route_in request
+        h.fields = fields
+        c.fgw_head_reset(&h)
+        cdef int n = c.fgw_head_parse_request(&h, head, len(head), &limits)
+        if n < 0:
+            refuse(h.err)
+        if n != len(head):
+            raise ValueError("not one whole head")
+        cdef int err = c.fgw_target_parse(c.fgw_head_target(&h), h.method, &self.policy, path, room, &target)
+        if err:
+            refuse(err)
+        request.host = self.host_of(&h, &target, host)
+        request.path, request.query = target.path, target.query
+        request.method, request.method_id, request.head = c.fgw_head_method(&h), h.method, &h
+        return self.answer(&request)
+
+    cdef c.fgw_str host_of(self, c.fgw_head *h, c.fgw_target *target, char *place):
+        cdef c.fgw_str authority = target.authority, host
+        cdef uint16_t port = 0
+        cdef const c.fgw_field *field = c.fgw_head_find(h, c.FGW_H_HOST)
+        if authority.n == 0 and field is not NULL:
+            authority = c.fgw_head_value(h, field)
+        if not c.fgw_authority_split(authority, &host, &port, True):
+            raise Refused("bad_host", "the host is malformed", 400)
+        return c.fgw_str(place, c.fgw_host_fold(host, place))
+
+    cdef answer(self, c.fgw_route_in *request):
+        cdef c.fgw_route_out out
+        cdef c.fgw_str rest
+        cdef const char *seg = self.segment
+        target = Normal(text(request.host), text(request.path), text(request.query))
+        if not c.fgw_route_find(seg, request, &out):
+            allow = tuple(name for i, name in enumerate(METHODS, 1) if out.allow >> i & 1)
+            return Found(target, None, (), "", allow)
+        rest = c.fgw_route_rest(out.route, request.path)
+        left = text(rest)
+        if left != "*" and not left.startswith("/"):
+            left = "/" + left
+        return Found(target, out.route.index, tuple([text(out.params[i]) for i in range(out.route.nparams)]), left, ())

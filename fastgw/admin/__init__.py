@@ -1,0 +1,1 @@
+"""The admin surface: health, metrics, status. GET and HEAD only; nothing here changes anything."""

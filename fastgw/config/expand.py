@@ -1,0 +1,91 @@
+"""`${VAR}`, `${VAR:-default}`, `${file:path}` and `$$`, replaced in scalars after parsing.
+
+So a value can never change the document's structure, and the tree still holds the reference (`Node.raw`): dumps and
+messages show that and never the secret. Keys are not expanded.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from .nodes import Node
+from .problem import Fault
+
+FILE_MAX = 1 << 20
+_DOLLAR = re.compile(r"\$\$|\$\{([^{}]*)(\}?)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Expander:
+    """Expands against one environment, with files relative to `base`. `used` collects what was read, for the hash."""
+
+    def __init__(self, env: Mapping[str, str], base: Path) -> None:
+        self._env, self._base = env, base
+        self._done: set[int] = set()
+        self.used: dict[str, str] = {}
+
+    def expand(self, node: Node) -> None:
+        """Replace what stands in a scalar's text. Raises Fault (FGW1010 to FGW1012); the node is left as it was then.
+
+        A node reached through several aliases is expanded, and complained about, once."""
+        if "$" not in node.text or id(node) in self._done:
+            return
+        self._done.add(id(node))
+        text = _DOLLAR.sub(self._one, node.text)
+        if text != node.text.replace("$$", "$"):
+            node.raw = node.text
+        node.text = text
+
+    def _one(self, match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        inner, at = match[1], match.start()
+        expected = "${NAME}, ${NAME:-default} or ${file:path}"
+        if not match[2]:
+            raise Fault(
+                "FGW1012", "`${` without its `}`", expected=expected, hint="a dollar sign is written $$", offset=at
+            )
+        if inner.startswith("file:"):
+            return self._file(inner[5:], match)
+        name, colon, default = inner.partition(":-")
+        if not _NAME.fullmatch(name):
+            raise Fault("FGW1012", f"`{match[0]}` is not a reference", expected=expected,
+                        hint="a dollar sign is written $$", offset=at, length=len(match[0]))  # fmt: skip
+        value = self._env.get(name, "")
+        if value == "" and colon:
+            value = default
+        elif name not in self._env:
+            raise Fault("FGW1010", f"the variable {name} is not set", hint=f"${{{name}:-…}} gives a default",
+                        offset=at, length=len(match[0]))  # fmt: skip
+        self.used[match[0]] = value
+        return value
+
+    def _file(self, name: str, match: re.Match[str]) -> str:
+        if match[0] in self.used:
+            return self.used[match[0]]
+        try:
+            text = read_regular(self._base / name, FILE_MAX).decode("utf-8")
+        except UnicodeDecodeError:
+            raise self._file_fault(name, match, "is not UTF-8 text") from None
+        except OSError as error:
+            raise self._file_fault(name, match, f"cannot be used: {error.strerror}") from None
+        self.used[match[0]] = text = text.removesuffix("\n").removesuffix("\r")
+        return text
+
+    @staticmethod
+    def _file_fault(name: str, match: re.Match[str], why: str) -> Fault:
+        return Fault("FGW1011", f"the file {name or '(no name)'} {why}", offset=match.start(), length=len(match[0]))
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a regular file of at most `most` bytes. Raises OSError; never blocks on a FIFO or device."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(22, "not a regular file")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(27, f"larger than {most:,} bytes")
+    return data

@@ -1,0 +1,251 @@
+"""The configuration, as types. The loader, the JSON Schema and the reference page are all made from this module.
+
+    Config
+      listeners      {name: Listener}
+      upstreams      {name: Upstream}    endpoints · pool · balance · timeouts
+      routes         {name: Route}       match · chain of steps · to (an upstream's name, or an answer)
+      admin · log · trusted_proxies · normalize · limits · timeouts · workers
+
+Values are in their final unit here: milliseconds, bytes, bytes a second. A bare item where a list is meant, and a
+bare address where an endpoint is meant, have become the list and the endpoint. Hosts are in lower case. Of a loaded
+configuration the names in `to` and `listeners` are known to exist. `paths.parse_pattern` and `template.parse` take
+`Match.pattern` and the templates apart.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
+from .model_types import (
+    SECOND,
+    Address,
+    Bind,
+    Cidr,
+    FieldName,
+    FieldValue,
+    HostPattern,
+    ListenerName,
+    LogTarget,
+    Method,
+    QueryValue,
+    Template,
+    count,
+    duration,
+    option,
+)
+
+__all__ = [
+    "AccessLog", "Admin", "Answer", "Balance", "Config", "Endpoint", "ErrorLog", "HeaderEdits", "Headers", "Limits",
+    "Listener", "Log", "Match", "Normalize", "Pool", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static",
+    "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
+]  # fmt: skip
+
+
+class Normalize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a request's path is brought to one form. That form is matched, logged and forwarded."""
+
+    slashes: Annotated[
+        Literal["reject", "keep", "decode"],
+        option("An encoded slash, or a backslash, in a path: 400, stays encoded, or becomes a separator."),
+    ] = "reject"
+    merge_slashes: Annotated[bool, option("Fold `//` in a path to `/`.")] = True
+
+
+class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place where clients connect."""
+
+    bind: Annotated[tuple[Bind, ...], Meta(min_length=1), option("Address or addresses to listen on.", single=True)]
+    proxy_protocol: Annotated[
+        bool, option("Every connection from a trusted proxy begins with a PROXY protocol v1 line.")
+    ] = False
+    normalize: Annotated[Normalize | None, option("Path policy here instead of the global one.")] = None
+
+
+class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One server of an upstream. A name is resolved off the loop and refreshed by its TTL."""
+
+    address: Annotated[Address, option("`host:port`, `[v6]:port` or `unix:/path`.")]
+    weight: Annotated[
+        int, count("Share of the requests, relative to the other endpoints; 0: none.", ge=0, le=1_000)
+    ] = 1
+
+
+class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Connections one worker keeps to an upstream."""
+
+    max_idle: Annotated[int, count("Most idle connections kept open.", ge=0, le=1_000_000)] = 64
+    idle_timeout: Annotated[int, duration("An idle connection is closed after this long.")] = 60 * SECOND
+    max_connections: Annotated[int, count("Most connections at once.", le=1_000_000)] = 1_024
+    queue: Annotated[int, count("Most requests waiting for a connection; beyond it 503.", ge=0, le=1_000_000)] = 1_024
+    queue_timeout: Annotated[int, duration("A request waits this long for a connection; then 503.")] = 1 * SECOND
+    max_requests: Annotated[int, count("Requests after which a connection is not used again.", off=True)] = 0
+
+
+class Balance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an endpoint is picked."""
+
+    kind: Annotated[Literal["round_robin"], option("round_robin: in turn, by weight.")] = "round_robin"
+    avoid: Annotated[
+        int,
+        duration(
+            "After a failed connect an endpoint is passed over for this long, if there is another; doubles up to 30s.",
+            ge=0,
+            le=30 * SECOND,
+        ),
+    ] = 1 * SECOND
+    connect_retries: Annotated[int, count("Further endpoints tried after a failed connect.", ge=0, le=16)] = 2
+
+
+class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of equal servers that requests are sent to."""
+
+    endpoints: Annotated[
+        tuple[Annotated[Endpoint, option("", short="address")], ...],
+        Meta(min_length=1),
+        option("The servers: an address, or `{address, weight}`."),
+    ]
+    pool: Annotated[Pool, option("Connections kept.")] = Pool()
+    host: Annotated[
+        Literal["preserve", "rewrite"],
+        option("The Host sent: the client's, or the endpoint's address."),
+    ] = "preserve"
+    balance: Annotated[Balance, option("How an endpoint is picked.")] = Balance()
+    timeouts: Annotated[UpstreamTimeouts, option("Timeouts of this upstream.")] = UpstreamTimeouts()
+
+
+class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a request must look like. At most one of exact, prefix and pattern; none of them: every path."""
+
+    hosts: Annotated[
+        tuple[HostPattern, ...],
+        option("Any of these hosts; `*.` stands for one or more labels. Empty: every host.", single=True),
+    ] = ()
+    exact: Annotated[str | None, option("This path and no other.", kind="path")] = None
+    prefix: Annotated[str | None, option("This path and all below it, by whole segments.", kind="path")] = None
+    pattern: Annotated[
+        str | None,
+        option("A path with `{name}` for one segment and, as the last, `{name*}` for all that follow.", kind="pattern"),
+    ] = None
+    methods: Annotated[tuple[Method, ...], option("Any of these methods. Empty: every method.", single=True)] = ()
+    headers: Annotated[
+        dict[FieldName, FieldValue], option("All of these header fields, with exactly these values.", names="field")
+    ] = {}
+    query: Annotated[
+        dict[str, QueryValue],
+        option("All of these query parameters, with exactly these decoded values.", names="query"),
+    ] = {}
+
+
+class HeaderEdits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Edits of one head, done in this order: remove, rename, set, append."""
+
+    remove: Annotated[tuple[FieldName, ...], option("Drop every field of this name.", single=True)] = ()
+    rename: Annotated[dict[FieldName, FieldName], option("Old name: new name; values stay.", names="field")] = {}
+    set: Annotated[dict[FieldName, Template], option("Replace, or add.", names="field")] = {}
+    append: Annotated[dict[FieldName, Template], option("Add a further field of this name.", names="field")] = {}
+
+
+class Headers(HeaderEdits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Edit header fields of the request, and under `reply` those of the answer."""
+
+    reply: Annotated[HeaderEdits | None, option("The same edits on the answer's head.")] = None
+
+
+class Redirect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answer with a redirection."""
+
+    to: Annotated[Template, option("The Location: a path or an absolute URL; `{query}` is the request's query.")]
+    status: Annotated[Literal[301, 302, 303, 307, 308], option("The status of the answer.")] = 302
+
+
+class Static(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answer with fixed bytes."""
+
+    status: Annotated[int, count("The status of the answer.", ge=200, le=599)] = 200
+    body: Annotated[str, option("The body, sent as UTF-8; `${file:…}` takes it from a file.")] = ""
+    headers: Annotated[dict[FieldName, FieldValue], option("Fields of the answer.", names="field")] = {}
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of a route's chain: a mapping with exactly one key, which names its kind."""
+
+    headers: Annotated[Headers | None, option("Edit header fields.")] = None
+    redirect: Annotated[Redirect | None, option("Answer with a redirection; later steps are not reached.")] = None
+    static: Annotated[Static | None, option("Answer with fixed bytes; later steps are not reached.")] = None
+
+
+class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An answer the gateway gives itself: a mapping with exactly one key."""
+
+    static: Annotated[Static | None, option("Fixed bytes.")] = None
+    redirect: Annotated[Redirect | None, option("A redirection.")] = None
+
+
+class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which requests go where, and what is done to them on the way."""
+
+    listeners: Annotated[tuple[ListenerName, ...], option("Only on these listeners. Empty: on all.", single=True)] = ()
+    match: Annotated[Match, option("What a request must look like.")] = Match()
+    priority: Annotated[int, count("The higher wins before anything else is compared.", ge=-10_000, le=10_000)] = 0
+    strip_prefix: Annotated[bool, option("Forward the path without match.prefix.")] = False
+    chain: Annotated[tuple[Step, ...], option("Steps, in order; their reply parts run in reverse.")] = ()
+    timeouts: Annotated[RouteTimeouts, option("Timeouts of this route.")] = RouteTimeouts()
+    limits: Annotated[RouteLimits, option("Limits of this route.")] = RouteLimits()
+    to: Annotated[
+        Annotated[str, option("", kind="upstream")] | Answer | None,
+        option("An upstream's name, `{static: …}` or `{redirect: …}`. May be left out if a step answers."),
+    ] = None
+
+
+class Admin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The admin API: /livez, /readyz, metrics."""
+
+    bind: Annotated[
+        Bind | None,
+        option(
+            "Where it listens. Unset: the socket fastgw-admin.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR or /run."
+        ),
+    ] = None
+
+
+class AccessLog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line for every request."""
+
+    format: Annotated[Literal["json", "combined"], option("JSON lines, or the combined format of old.")] = "json"
+    to: Annotated[LogTarget, option("`stdout`, `stderr`, or a file, reopened on USR1.")] = "stdout"
+
+
+class ErrorLog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to the gateway: starts, reloads, deaths of workers, failures of upstreams."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], option("The least level that is written.")] = "info"
+    to: Annotated[LogTarget, option("`stdout`, `stderr`, or a file, reopened on USR1.")] = "stderr"
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logs."""
+
+    access: Annotated[AccessLog | Literal["off"], option("The access log, or `off`.")] = AccessLog()
+    error: Annotated[ErrorLog, option("The error log.")] = ErrorLog()
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole configuration."""
+
+    listeners: Annotated[dict[str, Listener], Meta(min_length=1), option("Where clients connect.", names="name")]
+    upstreams: Annotated[dict[str, Upstream], option("Where requests are sent.", names="name")] = {}
+    routes: Annotated[dict[str, Route], option("Which requests go where.", names="name")] = {}
+    admin: Annotated[Admin, option("The admin API.")] = Admin()
+    log: Annotated[Log, option("Logs.")] = Log()
+    trusted_proxies: Annotated[
+        tuple[Cidr, ...],
+        option("Peers whose forwarding header fields and PROXY lines are believed.", single=True),
+    ] = ()
+    normalize: Annotated[Normalize, option("How a request's path is brought to one form.")] = Normalize()
+    limits: Annotated[Limits, option("How much may be taken.")] = Limits()
+    timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
+    workers: Annotated[
+        Annotated[int, count("", le=256)] | Literal["auto"],
+        option("Worker processes. auto: one for each core this process may use."),
+    ] = "auto"

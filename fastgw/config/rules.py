@@ -1,0 +1,302 @@
+"""Rules between options: of one object, and of the whole document.
+
+A rule is a function (converter, object, node, path) for one class of the model. It gets the object once its own options
+are sound; it looks at nodes where it must say a place, or where entries may be missing because they were bad.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import checks, template
+from .addresses import Address, parse_bind, parse_cidr
+from .model import (
+    Answer,
+    Config,
+    HeaderEdits,
+    Headers,
+    Limits,
+    Match,
+    Redirect,
+    Route,
+    Static,
+    Step,
+    Upstream,
+)
+from .nodes import Node, join
+from .paths import parse_pattern
+from .problem import Fault
+
+if TYPE_CHECKING:
+    from .convert import Converter
+
+
+def apply(conv: "Converter", value: Any, node: Node, path: str) -> None:
+    """Run the rules of one object."""
+    for rule in RULES.get(type(value), ()):
+        rule(conv, value, node, path)
+
+
+def _key(node: Node, name: str) -> Node:
+    """The key node of this name; the mapping itself if it came from elsewhere."""
+    return next((key for key, _ in node.items if key.text == name), node)
+
+
+def match_one_path(conv: "Converter", value: Match, node: Node, path: str) -> None:
+    written = [
+        key.text for key, item in node.items if key.text in ("exact", "prefix", "pattern") and not item.is_empty()
+    ]
+    for name in written[1:]:
+        fault = Fault("FGW1212", f"`{name}` beside `{written[0]}`", expected="only one of exact, prefix and pattern")
+        conv.fail(_key(node, name), f"{path}.{name}", fault)
+
+
+def one_key(conv: "Converter", value: Step | Answer, node: Node, path: str) -> None:
+    """Exactly one known key with something in it. Unknown and bad ones have been told already."""
+    known = value.__struct_fields__
+    names = [key.text for key, _ in node.items]
+    if not all(name in known for name in names) or (len(names) == 1 and not node.items[0][1].is_empty()):
+        return
+    found = f"{len(names)} keys" if names else "an empty mapping"
+    if len(names) == 1:
+        found = f"nothing in `{names[0]}`"
+    conv.fail(node, path, Fault("FGW1107", f"found {found}", expected="exactly one of " + ", ".join(known)))
+
+
+def writable_edits(conv: "Converter", value: HeaderEdits, node: Node, path: str) -> None:
+    for name in ("remove", "rename", "set", "append"):
+        part = node.get(name)
+        if part is None:
+            continue
+        keys = [part] if part.kind == "scalar" else part.items
+        for number, item in enumerate(keys):
+            key, target = item if isinstance(item, tuple) else (item, None)
+            at = f"{path}.{name}" if part.kind == "scalar" else join(f"{path}.{name}", key.text)
+            at = f"{path}.{name}[{number}]" if part.kind == "list" else at
+            _writable(conv, key, at)
+            if name == "rename" and target is not None and target.kind == "scalar":
+                _writable(conv, target, at)
+
+
+def _writable(conv: "Converter", node: Node, path: str) -> None:
+    try:
+        checks.writable_field(node.text)
+    except Fault as fault:
+        conv.fail(node, path, fault)
+
+
+def static_answer(conv: "Converter", value: Static, node: Node, path: str) -> None:
+    if value.status in (204, 205, 304) and value.body:
+        fault = Fault(
+            "FGW1212", f"an answer with status {value.status} has no body", expected="no body, or another status"
+        )
+        conv.fail(node.get("body") or node, f"{path}.body", fault)
+    headers = node.get("headers")
+    for key, _ in headers.items if headers is not None and headers.kind == "map" else []:
+        _writable(conv, key, join(f"{path}.headers", key.text))
+
+
+def redirect_target(conv: "Converter", value: Redirect, node: Node, path: str) -> None:
+    first = template.parse(value.to)[:1]
+    if first and isinstance(first[0], template.Variable):
+        return
+    if not value.to.startswith(("/", "http://", "https://")):
+        fault = Fault("FGW1205", f"`{value.to}` is neither a path nor an http URL",
+                      expected="text that begins with /, http://, https:// or a variable")  # fmt: skip
+        conv.fail(node.get("to") or node, f"{path}.to", fault)
+
+
+def limits_order(conv: "Converter", value: Limits, node: Node, path: str) -> None:
+    for small, large, strict in (
+        ("buffer_low", "buffer_high", True),
+        ("request_line", "head", False),
+        ("field", "head", False),
+        ("chunk_extension", "chunk_extensions", False),
+    ):
+        low, high = getattr(value, small), getattr(value, large)
+        if low > high or (strict and low == high):
+            name = small if node.get(small) else large
+            what = "less than" if strict else "at most"
+            fault = Fault(
+                "FGW1212", f"{small} is {low:,} bytes and {large} {high:,}", expected=f"{small} {what} {large}"
+            )
+            conv.fail(node.get(name) or node, f"{path}.{name}", fault)
+
+
+def upstream_endpoints(conv: "Converter", value: Upstream, node: Node, path: str) -> None:
+    at = node.get("endpoints") or node
+    if not any(endpoint.weight for endpoint in value.endpoints):
+        conv.warn(at, f"{path}.endpoints", Fault("FGW1903", "every endpoint has weight 0, so none is ever picked"))
+    addresses = [endpoint.address for endpoint in value.endpoints]
+    for address in sorted({a for a in addresses if addresses.count(a) > 1}):
+        conv.warn(at, f"{path}.endpoints", Fault("FGW1903", f"the endpoint {address} stands here twice"))
+
+
+def route_target(conv: "Converter", value: Route, node: Node, path: str) -> None:
+    chain = node.get("chain")
+    steps = chain.items if chain is not None and chain.kind == "list" else []
+    answering = [i for i, step in enumerate(steps) if step.get("redirect") or step.get("static")]
+    to = node.get("to")
+    if to is None and not answering:
+        fault = Fault(
+            "FGW1213", "this route leads nowhere", expected="the key `to`, or a step of the chain that answers"
+        )
+        conv.fail(node, path, fault)
+    if answering and answering[0] < len(steps) - 1:
+        number = answering[0] + 1
+        conv.warn(
+            steps[number], f"{path}.chain[{number}]", Fault("FGW1902", "the step before this one answers already")
+        )
+    if answering and to is not None:
+        conv.warn(to, f"{path}.to", Fault("FGW1902", "never reached: the chain answers already"))
+
+
+def route_strip(conv: "Converter", value: Route, node: Node, path: str) -> None:
+    match = node.get("match")
+    if value.strip_prefix and (match is None or match.get("prefix") is None):
+        fault = Fault("FGW1212", "`strip_prefix` without a prefix", expected="`match.prefix`")
+        conv.fail(node.get("strip_prefix") or node, f"{path}.strip_prefix", fault)
+
+
+def route_templates(conv: "Converter", value: Route, node: Node, path: str) -> None:
+    """Every variable of every template of the route is one that exists here."""
+    match = node.get("match")
+    pattern = match.get("pattern") if match is not None else None
+    if pattern is not None and value.match.pattern is None:
+        return  # the pattern itself is bad
+    segments = parse_pattern(value.match.pattern) if value.match.pattern is not None else ()
+    params = [segment.text for segment in segments if segment.param]
+    for text, at in _templates(node, path):
+        try:
+            template.parse(text.text)
+        except Fault:
+            continue  # told already
+        try:
+            template.check_variables(text.text, params)
+        except Fault as fault:
+            conv.fail(text, at, fault)
+
+
+def _templates(node: Node, path: str) -> Iterator[tuple[Node, str]]:
+    """Every scalar of a route that is a template, with its path."""
+    to, chain = node.get("to"), node.get("chain")
+    if to is not None and (redirect := to.get("redirect")) is not None:
+        yield from _redirect(redirect, f"{path}.to.redirect")
+    for number, step in enumerate(chain.items if chain is not None and chain.kind == "list" else []):
+        at = f"{path}.chain[{number}]"
+        if (redirect := step.get("redirect")) is not None:
+            yield from _redirect(redirect, f"{at}.redirect")
+        if (headers := step.get("headers")) is not None:
+            yield from _edits(headers, f"{at}.headers")
+            if (reply := headers.get("reply")) is not None:
+                yield from _edits(reply, f"{at}.headers.reply")
+
+
+def _redirect(node: Node, path: str) -> Iterator[tuple[Node, str]]:
+    if (to := node.get("to")) is not None and to.kind == "scalar":
+        yield to, f"{path}.to"
+
+
+def _edits(node: Node, path: str) -> Iterator[tuple[Node, str]]:
+    for name in ("set", "append"):
+        part = node.get(name)
+        for key, item in part.items if part is not None and part.kind == "map" else []:
+            if item.kind == "scalar":
+                yield item, join(f"{path}.{name}", key.text)
+
+
+def binds(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """No address twice; the wildcard address beside another one with its port is suspicious."""
+    seen: dict[Address, str] = {}
+    for owner, text, at in _bound(value, node):
+        address = parse_bind(text)
+        if address.kind != "unix" and address.port == 0:
+            continue
+        if address in seen:
+            conv.fail(at, owner, Fault("FGW1202", f"{text} is taken by {seen[address]} already"))
+            continue
+        for other, name in seen.items():
+            if address.kind != "unix" and other.port == address.port and {address.host, other.host} & {"0.0.0.0", "::"}:
+                fault = Fault("FGW1903", f"{text} overlaps with the address of {name}")
+                conv.warn(at, owner, fault)
+        seen[address] = owner
+
+
+def _bound(value: Config, node: Node) -> Iterator[tuple[str, str, Node]]:
+    """(path, address, node) of everything that is listened on."""
+    listeners, admin = node.get("listeners") or node, node.get("admin") or node
+    for name, listener in value.listeners.items():
+        bind = (listeners.get(name) or listeners).get("bind") or listeners
+        items = {item.text: item for item in bind.items} if bind.kind == "list" else {}
+        for text in listener.bind:
+            yield join("listeners", name) + ".bind", text, items.get(text, bind)
+    if value.admin.bind is not None:
+        yield "admin.bind", value.admin.bind, admin.get("bind") or admin
+
+
+def same_matches(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """Two routes with one match: only their names decide which wins."""
+    seen: dict[tuple, str] = {}
+    routes = node.get("routes")
+    for name, route in sorted(value.routes.items()):
+        for key in _match_keys(route):
+            first = seen.setdefault(key, name)
+            if first != name:
+                at = _key(routes, name) if routes is not None else node
+                fault = Fault("FGW1901", f"matches the same requests as the route `{first}`, which wins by its name",
+                              hint="give one of them a higher priority")  # fmt: skip
+                conv.warn(at, join("routes", name), fault)
+                break
+
+
+def _match_keys(route: Route) -> Iterator[tuple]:
+    """What a route matches, once for each host and listener, with the names of parameters left out."""
+    match = route.match
+    pattern = (
+        tuple(s._replace(text="") if s.param else s for s in parse_pattern(match.pattern)) if match.pattern else None
+    )
+    headers = frozenset((name.lower(), value) for name, value in match.headers.items())
+    where = (match.exact, match.prefix or ("/" if not (match.exact or pattern) else None), pattern)
+    rest = (frozenset(match.methods), headers, frozenset(match.query.items()), route.priority)
+    for host in match.hosts or (None,):
+        for listener in route.listeners or (None,):
+            yield (listener, host, *where, *rest)
+
+
+def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    listeners = node.get("listeners") or node
+    for name, listener in value.listeners.items():
+        if listener.proxy_protocol and not value.trusted_proxies:
+            at = listeners.get(name) or listeners
+            fault = Fault("FGW1903", "no peer is trusted, so every connection here will be refused",
+                          hint="list the balancers in trusted_proxies")  # fmt: skip
+            conv.warn(at.get("proxy_protocol") or at, join("listeners", name) + ".proxy_protocol", fault)
+    for text in value.trusted_proxies:
+        if parse_cidr(text).prefixlen == 0:
+            fault = Fault("FGW1903", f"{text} trusts every client to tell its own address")
+            conv.warn(node.get("trusted_proxies") or node, "trusted_proxies", fault)
+
+
+def unused_upstreams(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    routes, upstreams = node.get("routes"), node.get("upstreams")
+    wanted = [entry.get("to") for _, entry in routes.items] if routes is not None and routes.kind == "map" else []
+    used = {to.text for to in wanted if to is not None}
+    for name in value.upstreams:
+        if name not in used and upstreams is not None:
+            conv.warn(
+                _key(upstreams, name), join("upstreams", name), Fault("FGW1902", "no route leads to this upstream")
+            )
+
+
+RULES: dict[type, tuple[Any, ...]] = {
+    Match: (match_one_path,),
+    Step: (one_key,),
+    Answer: (one_key,),
+    HeaderEdits: (writable_edits,),
+    Headers: (writable_edits,),
+    Static: (static_answer,),
+    Redirect: (redirect_target,),
+    Limits: (limits_order,),
+    Upstream: (upstream_endpoints,),
+    Route: (route_target, route_strip, route_templates),
+    Config: (binds, same_matches, trust, unused_upstreams),
+}

@@ -1,0 +1,1 @@
+"""The control side: the supervisor, its workers, and what passes between them."""

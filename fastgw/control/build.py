@@ -1,0 +1,142 @@
+"""Load and compile a configuration in a process of its own, so that neither ten thousand routes nor a plugin's import
+may stall the supervisor. Run as `python -m fastgw.control.build` with a SEQPACKET socket as standard input.
+
+    supervisor ──Build + memfds (slot table, digests)──► child ──Segments + memfds, ...──► Built + memfd (Plan)
+"""
+
+import hashlib
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from fastgw import _process
+from fastgw._shm import seg_memfd
+from fastgw.config.load import Loaded, load, loads
+from fastgw.config.model import Config
+from fastgw.errors import ConfigErrors
+from fastgw.snapshot.compile import SnapshotError, compile
+from fastgw.upstream.clusters import ClusterSpec, Member
+
+from . import channel as ch
+from .listeners import ListenerSpec
+from .slots import SlotTable
+from .snapshot import Plan, changed, read_memfd, root_hash
+
+MEMFDS_PER_FRAME = 32
+
+
+def digests(config: Config) -> dict[str, str]:
+    """"kind name" → a digest of that object's settings; all that is not a named object is "settings"."""
+    encode = msgspec.msgpack.encode
+    found = {
+        f"{kind} {name}": hashlib.sha256(encode(value)).hexdigest()[:16]
+        for kind, objects in (("listener", config.listeners), ("upstream", config.upstreams), ("route", config.routes))
+        for name, value in objects.items()
+    }
+    rest = msgspec.structs.replace(config, listeners={}, upstreams={}, routes={})
+    found["settings"] = hashlib.sha256(encode(rest)).hexdigest()[:16]
+    return found
+
+
+def read(request: ch.Build) -> Loaded:
+    """The document at the path, or the kept one in its place. ConfigErrors."""
+    if not request.document:
+        return load(request.path)
+    path = Path(request.path)
+    text = Path(request.document).read_text(encoding="utf-8")
+    return loads(text, request.document, "json" if path.suffix.lower() == ".json" else "yaml", base=path.parent)
+
+
+def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str]) -> Plan:
+    """What the supervisor needs to know of a compiled configuration."""
+    config, objects = loaded.config, digests(loaded.config)
+    return Plan(
+        listeners=[ListenerSpec(name, slots.listener_id(name), each.bind) for name, each in config.listeners.items()],
+        clusters=[
+            ClusterSpec(
+                name,
+                slots.endpoint_table(name),
+                slots.endpoint_cap(name),
+                tuple(Member(endpoint.address, endpoint.weight) for endpoint in each.endpoints),
+            )
+            for name, each in config.upstreams.items()
+        ],
+        admin=config.admin,
+        log=config.log,
+        workers=0 if config.workers == "auto" else config.workers,
+        drain_ms=config.timeouts.drain,
+        slots=slots.state(),
+        objects=msgspec.msgpack.encode(objects),
+        changed=changed(before, objects),
+        document=loaded.text.encode(),
+        warnings=[warning.render() for warning in loaded.warnings],
+    )
+
+
+def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
+    """The plan, the root's hash, and all segments with the root among them. ConfigErrors, SnapshotError."""
+    loaded = read(request)
+    slots = SlotTable.from_state(slots_state)
+    for name, upstream in loaded.config.upstreams.items():
+        slots.reserve_endpoints(name, len(upstream.endpoints))
+    snapshot = compile(loaded.config, request.generation, slots)
+    root = root_hash(snapshot.root)
+    known = msgspec.msgpack.decode(before, type=dict[str, str])
+    return plan(loaded, slots, known), root, {**snapshot.segments, root: snapshot.root}
+
+
+def send(sock: socket.socket, frame: ch.Frame, fds: list[int]) -> None:
+    socket.send_fds(sock, [ch.encode(frame, fds)], fds)
+    ch.close_all(fds)
+
+
+def answer(sock: socket.socket, request: ch.Build, states: list[int]) -> None:
+    """Build and send the outcome, whatever it is."""
+    try:
+        slots_state, before = (read_memfd(fd) for fd in states)
+        made, root, segments = build(request, slots_state, before)
+    except (ConfigErrors, SnapshotError, OSError) as e:
+        send(sock, ch.Built(ok=False, errors=cut(str(e).splitlines())), [])
+        return
+    items = list(segments.items())
+    for at in range(0, len(items), MEMFDS_PER_FRAME):
+        part = items[at : at + MEMFDS_PER_FRAME]
+        memfds = [seg_memfd(f"fastgw {hash:016x}", data) for hash, data in part]
+        send(sock, ch.Segments([hash for hash, _ in part]), memfds)
+    send(sock, ch.Built(ok=True, root=root), [seg_memfd("fastgw plan", msgspec.msgpack.encode(made))])
+
+
+def cut(lines: list[str], limit: int = ch.FRAME_MAX // 2) -> list[str]:
+    """As many lines as fit into a frame, and a word about the others."""
+    kept: list[str] = []
+    size = 0
+    for line in lines:
+        size += len(line.encode()) + 5
+        if size > limit:
+            return [*kept, f"... and {len(lines) - len(kept)} more lines"]
+        kept.append(line)
+    return kept
+
+
+def main() -> None:
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(signum, signal.SIG_IGN)
+    _process.set_title("fastgw: build", "fastgw-build")
+    _process.pdeathsig(signal.SIGKILL)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sock = socket.socket(fileno=os.dup(0))
+    data, fds = ch.receive(sock)
+    request = msgspec.msgpack.decode(data, type=ch.BuildFrame) if data else None
+    if not isinstance(request, ch.Build) or len(fds) != 2:
+        sys.exit("fastgw.control.build: nobody asks for a build")
+    answer(sock, request, fds)
+
+
+if __name__ == "__main__":
+    main()

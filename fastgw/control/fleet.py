@@ -1,0 +1,334 @@
+"""The worker slots: who runs, who is started again and when, and who accepts on which socket.
+
+    EMPTY ──resize──► STARTING ──worker live──► LIVE ──worker ends──► STARTING, or BACKOFF ──delay over──► STARTING
+                                                  └──resize down──► RETIRING ──worker ended, queue empty──► EMPTY
+
+A slot owns a column of shared memory and one socket of every TCP listener. While its worker is away for longer than a
+start takes (BACKOFF) or for ever (RETIRING), a live neighbour accepts on its sockets too. Who holds which socket is
+not told step by step: `settle_sockets` compares what every live worker should hold with what it was given, and sends
+the difference. Owner: the supervisor's loop.
+"""
+
+import asyncio
+import contextlib
+import enum
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from . import channel as ch
+from .backoff import Backoff
+from .listeners import Bound, Listeners
+from .log import ErrorLog
+from .process import Refused, State, WorkerProcess, how_ended
+from .snapshot import Snapshot
+
+START_TIMEOUT = 20.0  # from spawn to Ready: plugins may import at leisure, a hang may not
+PREPARE_TIMEOUT = 15.0
+COMMIT_TIMEOUT = 5.0
+QUEUE_POLL = 0.01
+
+
+class Memory(Protocol):
+    """What the fleet needs of the shared memory."""
+
+    @property
+    def fd(self) -> int: ...
+    def zero_gauges(self, column: int) -> None: ...
+    def set_epoch(self, column: int, epoch: int) -> None: ...
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Return when the condition holds, or after so many seconds; it is looked at every QUEUE_POLL seconds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - accept queues have no event to wait for
+        await asyncio.sleep(QUEUE_POLL)
+
+
+class SlotState(enum.StrEnum):
+    STARTING = "starting"
+    LIVE = "live"
+    BACKOFF = "backoff"
+    RETIRING = "retiring"
+
+
+class Slot:
+    """One slot. `away`: its worker has been away for so long that its sockets are lent."""
+
+    def __init__(self, index: int) -> None:
+        self.index, self.state = index, SlotState.STARTING
+        self.worker: WorkerProcess | None = None
+        self.backoff = Backoff()
+        self.timer: asyncio.TimerHandle | None = None
+        self.restarts = 0
+        self.away = False
+
+
+class Fleet:
+    """All slots. `current` is the snapshot that every worker is brought to."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        listeners: Listeners,
+        log: ErrorLog,
+        identity: tuple[int, int] = (-1, -1),
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._memory, self._listeners, self._log, self._identity = memory, listeners, log, identity
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.slots: dict[int, Slot] = {}
+        self.current: Snapshot | None = None
+        self.stopping = False
+        self.epoch = 0
+        self.restarts = 0
+
+    # -- slots
+    def resize(self, count: int, drain_ms: int) -> None:
+        """Have `count` slots that are not being retired; their sockets must be open."""
+        keep = [slot for slot in self.slots.values() if slot.state is not SlotState.RETIRING]
+        for slot in sorted(keep, key=lambda s: s.index)[count:]:
+            self._retire(slot, drain_ms)
+        for index in self.plan_slots(count):
+            if index not in self.slots:
+                self.slots[index] = Slot(index)
+                self._start(self.slots[index])
+
+    def plan_slots(self, count: int) -> list[int]:
+        """The slots there will be after resize(count): those that stay, then the lowest free ones."""
+        stay = sorted(s.index for s in self.slots.values() if s.state is not SlotState.RETIRING)[:count]
+        free = (index for index in range(count + len(self.slots)) if index not in self.slots)
+        return stay + [next(free) for _ in range(count - len(stay))]
+
+    def live(self) -> list[WorkerProcess]:
+        """Workers that serve, by slot."""
+        found = [self.slots[index].worker for index in sorted(self.slots)]
+        return [worker for worker in found if worker is not None and worker.state is State.LIVE]
+
+    def participants(self) -> list[WorkerProcess]:
+        """Workers that take part in a reload: those that serve, and before the first snapshot those that wait for it.
+
+        One that is being brought up is not among them: it is brought to the newest snapshot afterwards."""
+        if self.current is not None:
+            return self.live()
+        return [worker for worker in self._workers() if worker.ready and worker.state is State.STARTING]
+
+    def forgive(self) -> None:
+        """Start what waits in back-off: what has changed may have healed it."""
+        for slot in self.slots.values():
+            slot.backoff.reset()
+            if slot.state is SlotState.BACKOFF:
+                self._start(slot)
+
+    # -- lives
+    def _start(self, slot: Slot) -> None:
+        if slot.timer is not None:
+            slot.timer.cancel()
+            slot.timer = None
+        slot.state = SlotState.STARTING
+        self.epoch += 1
+        self._memory.set_epoch(slot.index, self.epoch)
+        try:
+            slot.worker = WorkerProcess(
+                slot.index, self._memory.fd, self._identity, self._ready, self._exited, self._draining, self._worker_log
+            )
+        except OSError as e:
+            self._log.error("worker cannot be started", worker=slot.index, reason=str(e))
+            self._start_later(slot)
+            return
+        worker = slot.worker
+        self._loop.call_later(START_TIMEOUT, self._check_started, worker)
+        self._log.debug("worker started", worker=slot.index, pid=worker.pid)
+
+    def _check_started(self, worker: WorkerProcess) -> None:
+        if worker.state is State.STARTING:
+            self._log.error("worker does not start; ending it", worker=worker.slot, pid=worker.pid)
+            worker.signal(signal.SIGKILL)
+
+    def _ready(self, worker: WorkerProcess) -> None:
+        self._spawn_task(self._bring_up(worker))
+
+    async def _bring_up(self, worker: WorkerProcess) -> None:
+        """Load the current snapshot; should another be committed meanwhile, that one too. Then it serves."""
+        if worker.loading:
+            return
+        worker.loading = True
+        try:
+            await self._load_current(worker)
+        finally:
+            worker.loading = False
+
+    async def _load_current(self, worker: WorkerProcess) -> None:
+        while self.current is not None and worker.root != self.current.root and worker.state is not State.GONE:
+            try:
+                await worker.load(self.current, PREPARE_TIMEOUT)
+            except ConnectionError:
+                return  # its end is on the way
+            except (Refused, TimeoutError) as e:
+                self._log.error("worker cannot load the configuration", worker=worker.slot, reason=str(e) or "timeout")
+                worker.signal(signal.SIGKILL)
+                return
+        if worker.state is not State.STARTING or self.current is None:
+            return
+        slot = self.slots[worker.slot]
+        if slot.state is SlotState.RETIRING or self.stopping:
+            worker.drain(0)
+            return
+        worker.state, slot.state, slot.away = State.LIVE, SlotState.LIVE, False
+        seconds = time.monotonic() - worker.started
+        self._log.info("worker live", worker=slot.index, pid=worker.pid, ms=round(seconds * 1000))
+        self.settle_sockets()
+        self._on_change()
+
+    async def catch_up(self) -> None:
+        """Bring every worker that is not busy with it already to the current snapshot."""
+        await asyncio.gather(*(self._bring_up(worker) for worker in self._workers() if worker.ready))
+
+    def _draining(self, worker: WorkerProcess) -> None:
+        self.slots[worker.slot].away = True
+        self._log.info("worker drains", worker=worker.slot, pid=worker.pid)
+        self.settle_sockets()
+        self._on_change()
+
+    def _exited(self, worker: WorkerProcess, code: int) -> None:
+        slot = self.slots[worker.slot]
+        slot.worker = None
+        self._memory.zero_gauges(slot.index)
+        asked = self.stopping or slot.state is SlotState.RETIRING
+        tell = self._log.info if asked and code == 0 else self._log.error
+        tell("worker ended", worker=slot.index, pid=worker.pid, how=how_ended(code), restarts=slot.restarts)
+        if self.stopping:
+            pass
+        elif slot.state is SlotState.RETIRING:
+            self._spawn_task(self._bury(slot))
+        else:
+            self._start_later(slot)
+        self.settle_sockets()
+        self._on_change()
+
+    def _start_later(self, slot: Slot) -> None:
+        delay = slot.backoff.crashed(time.monotonic())
+        slot.restarts += 1
+        self.restarts += 1
+        if delay <= 0:
+            self._start(slot)
+            return
+        slot.state, slot.away = SlotState.BACKOFF, True
+        slot.timer = self._loop.call_later(delay, self._start, slot)
+        self._log.warning("worker crashes too often; waiting", worker=slot.index, seconds=delay)
+
+    def _retire(self, slot: Slot, drain_ms: int) -> None:
+        slot.state, slot.away = SlotState.RETIRING, True
+        if slot.timer is not None:
+            slot.timer.cancel()
+        if slot.worker is None:
+            self._spawn_task(self._bury(slot))
+        else:
+            slot.worker.drain(drain_ms)
+        self._log.info("worker retires", worker=slot.index)
+
+    async def _bury(self, slot: Slot) -> None:
+        """Let neighbours empty a retired slot's accept queues, then close its sockets and forget it."""
+        await self.emptied(self._listeners.of_slot(slot.index), seconds=5.0)
+        self._listeners.drop_slot(slot.index)
+        self.slots.pop(slot.index, None)
+        self.settle_sockets()
+
+    async def emptied(self, bounds: list[Bound], seconds: float) -> None:
+        """Wait until nobody waits in these accept queues, or for `seconds`, or until nobody could accept."""
+        await until(lambda: not self.live() or not any(self._listeners.waiting(b) for b in bounds), seconds)
+
+    def _worker_log(self, worker: WorkerProcess, line: ch.Log) -> None:
+        self._log.write(line.level, line.message, worker=worker.slot, pid=worker.pid, **line.fields)
+
+    # -- sockets
+    def settle_sockets(self) -> None:
+        """Give every live worker the sockets it should accept on, and take away the others."""
+        if self.stopping:
+            return
+        live = self.live()
+        wanted: dict[int, dict[int, Bound]] = {worker.slot: {} for worker in live}
+        for bound in self._listeners:
+            for index in self._holders(bound, list(wanted)):
+                wanted[index][bound.number] = bound
+        for worker in live:
+            for number, bound in wanted[worker.slot].items():
+                if number not in worker.holds:
+                    worker.holds[number] = True
+                    self._spawn_task(self._listen(worker, bound))
+            for number in [number for number in worker.holds if number not in wanted[worker.slot]]:
+                del worker.holds[number]
+                with contextlib.suppress(ch.ChannelClosed):
+                    worker.channel.post(ch.Unlisten(number))
+
+    def _holders(self, bound: Bound, live: list[int]) -> list[int]:
+        """The live slots that accept on a socket: all (shared), its own, or while its own is away the next live one."""
+        if bound.shared or not live:
+            return live
+        own = bound.key.slot
+        if own in live:
+            return [own]
+        slot = self.slots.get(own)
+        if slot is None or not slot.away:
+            return []
+        return [min(live, key=lambda index: (index < own, index))]
+
+    async def _listen(self, worker: WorkerProcess, bound: Bound) -> None:
+        frame = ch.Listen(listener=bound.listener, socket=bound.number, shared=bound.shared)
+        try:
+            answer = await worker.channel.call(frame, [bound.sock.fileno()], seconds=COMMIT_TIMEOUT)
+            error = answer.error if isinstance(answer, ch.Listening) else "a wrong answer"
+        except ConnectionError:
+            return  # its end is on the way
+        except TimeoutError:
+            error = "no answer"
+        if error and worker.state is State.LIVE:
+            self._log.error("worker cannot listen; ending it", worker=worker.slot, listener=bound.name, reason=error)
+            worker.signal(signal.SIGKILL)
+
+    async def settled(self, seconds: float = START_TIMEOUT) -> None:
+        """Wait until no slot is between two states: every worker serves, waits for the first snapshot, or is away."""
+        await until(lambda: not any(self._between(slot) for slot in self.slots.values()), seconds)
+
+    def _between(self, slot: Slot) -> bool:
+        ready = slot.worker is not None and slot.worker.ready and self.current is None
+        return slot.state is SlotState.STARTING and not ready
+
+    # -- the end
+    async def drain(self, deadline_ms: int) -> None:
+        """Have all workers finish, for at most `deadline_ms`; kill what is left shortly after. Returns when all are
+        gone."""
+        self.stopping = True
+        for slot in self.slots.values():
+            if slot.timer is not None:
+                slot.timer.cancel()
+        for worker in self._workers():
+            if worker.state is State.STARTING:
+                worker.signal(signal.SIGKILL)
+            else:
+                worker.drain(deadline_ms)
+        await self._gone(deadline_ms / 1000 + 2.0)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End all workers at once. Returns when all are reaped."""
+        self.stopping = True
+        for worker in self._workers():
+            worker.signal(signal.SIGKILL)
+        await self._gone(5.0)
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _workers(self) -> list[WorkerProcess]:
+        return [slot.worker for slot in self.slots.values() if slot.worker is not None]
+
+    async def _gone(self, seconds: float) -> None:
+        await until(lambda: not self._workers(), seconds)
+
+    def _spawn_task(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,187 @@
+"""A worker process: uvloop, and nested in it the engine. Started by the supervisor as `python -m
+fastgw.control.worker`.
+
+    start ──Ready──► waits for a snapshot ──Prepare, Commit──► serves ──Drain, TERM, end of the channel──► drains, exit 0
+
+It obeys its channel. Signals meant for the supervisor (INT, HUP, QUIT, USR1, USR2 reach the whole process group of a
+terminal) are ignored; TERM, which the kernel also sends when the supervisor dies, drains.
+User and capabilities are dropped before anything that a configuration names is imported.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from fastgw import _process
+from fastgw._shm import Shm
+from fastgw._worker import Refused, Worker
+
+from . import channel as ch
+
+IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+ORPHAN_DRAIN_MS = 30_000  # before any configuration says how long a drain may take
+DRAIN_TICK = 0.02
+
+
+class WorkerMain:
+    """One worker's life."""
+
+    def __init__(self, sock: socket.socket, shm: Shm, column: int) -> None:
+        self.engine = Worker(column, shm)
+        self.done = asyncio.Event()
+        self.draining = False
+        self.drain_ms = ORPHAN_DRAIN_MS
+        self.loop = asyncio.get_running_loop()
+        self.channel = ch.Channel(sock, ch.Down, self.on_frame, self.on_close)
+        self.handlers: dict[type[ch.Frame], Callable[[Any, list[int]], None]] = {
+            ch.Segments: self.segments,
+            ch.Prepare: self.prepare,
+            ch.Commit: self.commit,
+            ch.Discard: self.discard,
+            ch.Listen: self.listen,
+            ch.Unlisten: self.unlisten,
+            ch.Drain: self.drain,
+            ch.LiveQuery: self.live,
+        }
+
+    async def run(self) -> None:
+        """Serve until drained."""
+        self.engine.attach(self.loop)
+        self.loop.add_signal_handler(signal.SIGTERM, self.on_term)
+        self.reply(ch.Ready(os.getpid()))
+        await self.done.wait()
+        self.engine.detach()
+        self.channel.close()
+
+    # -- channel
+    def on_frame(self, frame: ch.Frame, fds: list[int]) -> None:
+        try:
+            self.handlers[type(frame)](frame, fds)
+        finally:
+            ch.close_all(fds)
+
+    def on_close(self) -> None:
+        """The supervisor is gone: finish what is in flight and go too."""
+        self.start_drain(self.drain_ms)
+
+    def on_term(self) -> None:
+        """Somebody wants this worker replaced, or the kernel tells of the supervisor's death."""
+        self.reply(ch.Draining())
+        self.start_drain(self.drain_ms)
+
+    def reply(self, frame: ch.Frame) -> None:
+        with contextlib.suppress(ch.ChannelClosed):
+            self.channel.post(frame)
+
+    def segments(self, frame: ch.Segments, fds: list[int]) -> None:
+        for fd in fds:
+            try:
+                self.engine.segment_add(fd)
+            except Refused as e:
+                self.reply(ch.Log("error", "segment refused", {"reason": str(e)}))
+
+    def prepare(self, frame: ch.Prepare, fds: list[int]) -> None:
+        try:
+            self.engine.prepare(frame.root)
+        except Refused as e:
+            self.reply(ch.Prepared(seq=frame.seq, ok=False, errors=[str(e)]))
+        else:
+            self.reply(ch.Prepared(seq=frame.seq, ok=True))
+
+    def commit(self, frame: ch.Commit, fds: list[int]) -> None:
+        self.drain_ms = frame.drain_ms
+        self.reply(ch.Committed(seq=frame.seq, generation=self.engine.commit()))
+
+    def discard(self, frame: ch.Discard, fds: list[int]) -> None:
+        self.engine.discard()
+
+    def listen(self, frame: ch.Listen, fds: list[int]) -> None:
+        error = ""
+        if self.draining:
+            error = "this worker is draining"
+        elif len(fds) != 1:
+            error = f"{len(fds)} descriptors came instead of one"
+        else:
+            try:
+                self.engine.listen(frame.listener, frame.socket, fds[0], frame.shared)
+            except Refused as e:
+                error = str(e)
+        self.reply(ch.Listening(seq=frame.seq, error=error))
+
+    def unlisten(self, frame: ch.Unlisten, fds: list[int]) -> None:
+        self.engine.unlisten(frame.socket)
+
+    def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
+        self.reply(ch.Live(seq=frame.seq, counts=self.engine.live()))
+
+    # -- the end
+    def drain(self, frame: ch.Drain, fds: list[int]) -> None:
+        self.start_drain(frame.deadline_ms)
+
+    def start_drain(self, deadline_ms: int) -> None:
+        """Begin, or begin again with another deadline."""
+        self.engine.drain(deadline_ms)
+        if not self.draining:
+            self.draining = True
+            self.watch_drain()
+
+    def watch_drain(self) -> None:
+        # The engine has no descriptor for "drained" besides its epoll set, so it is asked now and then.
+        if self.engine.drained:
+            self.reply(ch.Drained())
+            self.done.set()
+        else:
+            self.loop.call_later(DRAIN_TICK, self.watch_drain)
+
+
+def drop_privileges(user: int, group: int, parent: int) -> None:
+    """Become `user` and `group` (-1: stay), without capabilities unless still root; then ask for TERM at the parent's
+    death.
+
+    OSError: not allowed."""
+    if group >= 0:
+        os.setgroups([group])
+        os.setresgid(group, group, group)
+    if user >= 0:
+        os.setresuid(user, user, user)
+    if os.geteuid() != 0:
+        _process.drop_capabilities()
+    _process.no_new_privileges()
+    _process.pdeathsig(signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)  # it died before we could ask
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="fastgw.control.worker")
+    for name in ("channel", "shm", "column", "parent"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    for name in ("user", "group"):
+        parser.add_argument(f"--{name}", type=int, default=-1)
+    options = parser.parse_args(argv)
+    for signum in IGNORED:
+        signal.signal(signum, signal.SIG_IGN)
+    faulthandler.enable()
+    _process.set_title(f"fastgw: worker {options.column}", f"fastgw-w{options.column}")
+    drop_privileges(options.user, options.group, options.parent)
+    shm = Shm.map(options.shm)
+    sock = socket.socket(fileno=options.channel)
+
+    async def serve() -> None:
+        await WorkerMain(sock, shm, options.column).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+# ruff: noqa: E501
+"""Every way a request or a connection can fail. Generated from src_c/base/err.def by `make gen`."""
+from typing import NamedTuple
+
+
+class Failure(NamedTuple):
+    """One kind of failure; `status` 0 means that the connection is only closed."""
+
+    code: int
+    name: str
+    status: int
+    word: str
+    text: str
+
+
+FAILURES: tuple[Failure, ...] = (
+    Failure(0, "NONE", 0, "ok", "no failure"),
+    Failure(1, "BAD_REQUEST", 400, "bad_request", "the request is not valid HTTP"),
+    Failure(2, "BAD_LINE", 400, "bad_request_line", "the request line is malformed"),
+    Failure(3, "BAD_FIELD", 400, "bad_field", "a header field is malformed"),
+    Failure(4, "BAD_FRAMING", 400, "bad_framing", "the message's length is ambiguous or malformed"),
+    Failure(5, "BAD_CHUNK", 400, "bad_chunk", "the chunked body is malformed"),
+    Failure(6, "BAD_HOST", 400, "bad_host", "the Host field is missing, repeated or malformed"),
+    Failure(7, "BAD_TARGET", 400, "bad_target", "the request target is malformed or not allowed"),
+    Failure(8, "BAD_UPGRADE", 400, "bad_upgrade", "the upgrade request is malformed"),
+    Failure(9, "BAD_PROXY_LINE", 0, "bad_proxy_line", "the PROXY protocol header is malformed"),
+    Failure(10, "BODY_TRUNCATED", 400, "body_truncated", "the client closed before its body was complete"),
+    Failure(11, "BAD_EXPECT", 417, "bad_expect", "the expectation is not known"),
+    Failure(12, "BAD_CODING", 501, "unknown_coding", "the transfer coding is not implemented"),
+    Failure(13, "BAD_METHOD", 501, "bad_method", "the method is not served"),
+    Failure(14, "BAD_VERSION", 505, "bad_version", "the HTTP version is not served"),
+    Failure(15, "LINE_TOO_LONG", 414, "line_too_long", "the request line is longer than allowed"),
+    Failure(16, "FIELD_TOO_LONG", 431, "field_too_long", "a header field is longer than allowed"),
+    Failure(17, "HEAD_TOO_LONG", 431, "head_too_long", "the header section is longer than allowed"),
+    Failure(18, "TOO_MANY_FIELDS", 431, "too_many_fields", "there are more header fields than allowed"),
+    Failure(19, "BODY_TOO_LONG", 413, "body_too_long", "the body is longer than allowed"),
+    Failure(20, "HEAD_TIMEOUT", 408, "head_timeout", "the request head did not arrive in time"),
+    Failure(21, "BODY_TIMEOUT", 408, "body_timeout", "the request body did not arrive in time"),
+    Failure(22, "BODY_TOO_SLOW", 408, "body_too_slow", "the request body arrived below the minimum rate"),
+    Failure(23, "SEND_TIMEOUT", 0, "send_timeout", "the client did not take its answer in time"),
+    Failure(24, "SEND_TOO_SLOW", 0, "send_too_slow", "the client took its answer below the minimum rate"),
+    Failure(25, "IDLE_TIMEOUT", 0, "idle_timeout", "the connection was idle for too long"),
+    Failure(26, "TUNNEL_IDLE", 0, "tunnel_idle", "the tunnel was idle for too long"),
+    Failure(27, "CLIENT_GONE", 499, "client_gone", "the client went away"),
+    Failure(28, "NO_ROUTE", 404, "no_route", "no route matches this request"),
+    Failure(29, "METHOD_NOT_ALLOWED", 405, "method_not_allowed", "no route here takes this method"),
+    Failure(30, "NO_UPSTREAM", 503, "no_upstream", "the route's upstream has no usable endpoint"),
+    Failure(31, "NO_CONFIG", 503, "no_config", "the gateway has no configuration for this yet"),
+    Failure(32, "POOL_FULL", 503, "pool_full", "the upstream's connections are all taken and the queue is full"),
+    Failure(33, "POOL_TIMEOUT", 503, "pool_timeout", "no upstream connection became free in time"),
+    Failure(34, "OVERLOAD", 503, "overload", "the gateway is shedding load"),
+    Failure(35, "DRAINING", 503, "draining", "the gateway is stopping"),
+    Failure(36, "NO_MEMORY", 503, "no_memory", "the gateway is out of memory"),
+    Failure(37, "DENIED", 403, "denied", "a policy refused this request"),
+    Failure(38, "LOOP", 508, "loop", "the request has passed this gateway too often"),
+    Failure(39, "INTERNAL", 500, "internal", "the gateway failed"),
+    Failure(40, "REQUEST_TIMEOUT", 504, "request_timeout", "the request was not finished in time"),
+    Failure(41, "CONNECT_REFUSED", 502, "connect_refused", "the upstream refused the connection"),
+    Failure(42, "CONNECT_FAILED", 502, "connect_failed", "the upstream could not be reached"),
+    Failure(43, "CONNECT_TIMEOUT", 504, "connect_timeout", "the upstream did not accept in time"),
+    Failure(44, "UPSTREAM_CLOSED", 502, "upstream_closed", "the upstream closed before it answered"),
+    Failure(45, "UPSTREAM_RESET", 502, "upstream_reset", "the upstream reset the connection"),
+    Failure(46, "UPSTREAM_BAD", 502, "upstream_bad_answer", "the upstream's answer is not valid HTTP"),
+    Failure(47, "UPSTREAM_HEAD_LONG", 502, "upstream_head_too_long", "the upstream's header section is longer than allowed"),
+    Failure(48, "UPSTREAM_TRUNCATED", 502, "upstream_truncated", "the upstream closed before its body was complete"),
+    Failure(49, "UPSTREAM_REFUSED", 502, "upstream_refused", "the upstream refused the stream without processing it"),
+    Failure(50, "UPSTREAM_UPGRADE", 502, "upstream_bad_upgrade", "the upstream switched to a protocol nobody asked for"),
+    Failure(51, "FIRST_BYTE_TIMEOUT", 504, "first_byte_timeout", "the upstream did not begin its answer in time"),
+    Failure(52, "UPSTREAM_IDLE", 504, "upstream_idle", "the upstream's answer stalled"),
+    Failure(53, "UPSTREAM_SEND", 504, "upstream_send_timeout", "the upstream did not take the request in time"),
+    Failure(54, "CANCELLED", 0, "cancelled", "the other side no longer wants this"),
+)
+BY_WORD: dict[str, Failure] = {f.word: f for f in FAILURES}

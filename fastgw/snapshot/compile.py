@@ -1,0 +1,238 @@
+"""A configuration becomes a snapshot: a root and the segments that it names by their content.
+
+Everything is resolved here (global, then listener or upstream, then route), so the engine never merges settings.
+The same configuration, generation and slots give the same bytes; equal segments are one, also across snapshots.
+"""
+
+import ipaddress
+import resource
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from fastgw import _layout
+from fastgw.config.model import Config, Redirect, Route, Static
+
+from .chain import destination, params_of, write_answer, write_redirect, write_steps
+from .layout import SegmentWriter, Span
+from .routes import Entry, SnapshotError, write_trie
+
+__all__ = ["SlotGiver", "Slots", "Snapshot", "SnapshotError", "compile", "routes_of"]
+
+_CONNECTIONS_MAX = 10_000_000
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SlotGiver(Protocol):
+    """Who gives out what outlives a snapshot: the supervisor. The same name is given the same answer every time."""
+
+    def listener_id(self, name: str) -> int:
+        """The number of a listener's sockets."""
+
+    def upstream_id(self, name: str) -> int:
+        """A number that stays with this upstream's name."""
+
+    def endpoint_table(self, name: str) -> int:
+        """The offset of an upstream's endpoint table in shared memory."""
+
+    def stats_slot(self, kind: str, name: str) -> int:
+        """A slot of counters. kind: "route" (name: a route's), "unmatched" (a listener's), "upstream"."""
+
+
+class Slots:
+    """Slots in this process's memory: for `explain`, tests and whoever has no shared memory."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def _number(self, kind: str, name: str) -> int:
+        mine = [key for key in self._numbers if key[0] == kind]
+        return self._numbers.setdefault((kind, name), len(mine))
+
+    def listener_id(self, name: str) -> int:
+        return self._number("listener", name)
+
+    def upstream_id(self, name: str) -> int:
+        return self._number("upstream", name)
+
+    def endpoint_table(self, name: str) -> int:
+        return 4096 * (1 + self._number("endpoints", name))
+
+    def stats_slot(self, kind: str, name: str) -> int:
+        return self._numbers.setdefault(("slot", f"{kind} {name}"), len(self._numbers))
+
+
+class Snapshot(NamedTuple):
+    """`root`: the root segment. `segments`: all others, by content hash, in the order that the root names them."""
+
+    root: bytes
+    segments: dict[int, bytes]
+
+
+class _Segments:
+    """What the root names, each content once."""
+
+    def __init__(self) -> None:
+        self.by_hash: dict[int, bytes] = {}
+        self._index: dict[int, int] = {}
+
+    def keep(self, made: tuple[int, bytes]) -> int:
+        """Take in what `SegmentWriter.finish` gave. Returns its index in root.segs."""
+        self.by_hash.setdefault(*made)
+        return self._index.setdefault(made[0], len(self._index))
+
+
+def compile(config: Config, generation: int, slots: SlotGiver, *, descriptors: int | None = None) -> Snapshot:
+    """Compile a loaded (so checked) configuration.
+
+    `descriptors`: the limit of open files from which `connections: auto` is taken; None: this process's own.
+    Raises SnapshotError when a route is deeper or longer than a segment can hold."""
+    w, segments = SegmentWriter(_layout.SEG_ROOT, "root"), _Segments()
+    listeners = [_listener(w, config, name, slots, segments) for name in sorted(config.listeners)]
+    upstreams = [_upstream_ref(w, config, name, slots, segments) for name in sorted(config.upstreams)]
+    access = config.log.access
+    w.fill_top({
+        "generation": generation,
+        "listeners": w.array("listener", listeners),
+        "upstreams": w.array("upstream_ref", upstreams),
+        "segs": w.numbers(list(segments.by_hash), 8),
+        "trusted": w.array("cidr", [_cidr(text) for text in config.trusted_proxies]),
+        "via": w.text("fastgw"),
+        "memory_max": config.limits.memory,
+        "connections_max": _connections(config, descriptors),
+        "drain_ms": config.timeouts.drain,
+        "log_format": _layout.LOG_FORMATS["off" if access == "off" else access.format],
+        "error_level": _LEVELS.index(config.log.error.level),
+    })  # fmt: skip
+    return Snapshot(w.finish()[1], segments.by_hash)
+
+
+def routes_of(config: Config, listener: str) -> dict[str, Route]:
+    """The routes of a listener, by name, in the order of their indexes in its segment."""
+    return {
+        name: config.routes[name]
+        for name in sorted(config.routes)
+        if not config.routes[name].listeners or listener in config.routes[name].listeners
+    }
+
+
+def _connections(config: Config, descriptors: int | None) -> int:
+    if config.limits.connections != "auto":
+        return config.limits.connections
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if descriptors is None else descriptors
+    return _CONNECTIONS_MAX if limit == resource.RLIM_INFINITY else min(limit * 8 // 10, _CONNECTIONS_MAX)
+
+
+def _cidr(text: str) -> Mapping[str, int]:
+    network = ipaddress.ip_network(text)
+    address, bits = int(network.network_address), network.prefixlen
+    if network.version == 4:
+        address, bits = address | 0xFFFF << 32, bits + 96
+    return {"hi": address >> 64, "lo": address & (1 << 64) - 1, "bits": bits}
+
+
+def _listener(w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments) -> Mapping[str, int | Span]:
+    routes = routes_of(config, name)
+    return {
+        "name": w.text(name),
+        "id": slots.listener_id(name),
+        "routes_seg": segments.keep(routes_segment(config, routes)),
+        "route_slots": w.numbers([slots.stats_slot("route", route) for route in routes], 4),
+        "other_slot": slots.stats_slot("unmatched", name),
+        "settings_seg": segments.keep(settings_segment(config, name)),
+    }
+
+
+def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
+    """The segment of one listener's limits, timeouts and path policy; with its hash."""
+    limits, timeouts, mine = config.limits, config.timeouts, config.listeners[listener]
+    normalize = mine.normalize or config.normalize
+    w = SegmentWriter(_layout.SEG_SETTINGS, "settings")
+    w.fill_top({
+        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,
+        "chunk_ext_max": limits.chunk_extension, "chunk_ext_total": limits.chunk_extensions,
+        "trailer_max": limits.trailers, "trailer_fields": limits.trailer_fields,
+        "body_max": limits.body, "body_buffer_max": limits.buffered_body,
+        "buffer_high": limits.buffer_high, "buffer_low": limits.buffer_low,
+        "head_ms": timeouts.head, "body_idle_ms": timeouts.body, "body_rate": limits.body_rate,
+        "send_idle_ms": timeouts.send, "send_rate": limits.send_rate,
+        "keepalive_ms": timeouts.keep_alive, "keepalive_requests": limits.connection_requests,
+        "connection_ms": timeouts.connection, "tunnel_idle_ms": timeouts.tunnel,
+        "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
+        "proxy_protocol": int(mine.proxy_protocol), "slashes": _layout.SLASHES[normalize.slashes],
+        "merge_slashes": int(normalize.merge_slashes), "scheme_https": 0,
+    })  # fmt: skip
+    return w.finish()
+
+
+def _upstream_ref(w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments) -> Mapping[str, int | Span]:
+    return {
+        "name": w.text(name),
+        "seg": segments.keep(upstream_segment(config, name)),
+        "id": slots.upstream_id(name),
+        "endpoints": slots.endpoint_table(name),
+        "slot": slots.stats_slot("upstream", name),
+    }
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
+    """The segment of one upstream's settings; with its hash. Endpoints are not in it."""
+    upstream, limits, timeouts = config.upstreams[name], config.limits, config.timeouts
+    pool, mine = upstream.pool, upstream.timeouts
+    w = SegmentWriter(_layout.SEG_UPSTREAM, "upstream")
+    w.fill_top({
+        "name": w.text(name), "host": w.text(name),
+        "balance": 0, "host_rewrite": int(upstream.host == "rewrite"),
+        "retry_connect": upstream.balance.connect_retries, "avoid_ms": upstream.balance.avoid,
+        "max_idle": pool.max_idle, "max_connections": pool.max_connections,
+        "queue_max": pool.queue, "queue_ms": pool.queue_timeout,
+        "idle_ms": pool.idle_timeout, "requests_max": pool.max_requests,
+        "connect_ms": _first(mine.connect, timeouts.connect),
+        "first_byte_ms": _first(mine.first_byte, timeouts.first_byte),
+        "read_idle_ms": _first(mine.idle, timeouts.idle),
+        "send_idle_ms": _first(mine.send, timeouts.upstream_send),
+        "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
+        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,
+    })  # fmt: skip
+    return w.finish()
+
+
+def routes_segment(config: Config, routes: Mapping[str, Route]) -> tuple[int, bytes]:
+    """The segment of these routes, in this order, and the trie that finds them; with its hash."""
+    w = SegmentWriter(_layout.SEG_ROUTES, "routes")
+    destinations = {name: destination(route) for name, route in routes.items()}
+    upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
+    rows = [_route_fields(w, config, index, name, routes[name], upstreams) for index, name in enumerate(routes)]
+    w.fill_top({
+        "upstreams": w.texts(upstreams),
+        "routes": w.array("route", rows),
+        **write_trie(w, [Entry(index, name, routes[name]) for index, name in enumerate(routes)]),
+    })
+    return w.finish()
+
+
+def _route_fields(
+    w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str]
+) -> Mapping[str, int | Span]:
+    match, params = route.match, params_of(route)
+    steps, to = destination(route)
+    fields: dict[str, int | Span] = {
+        "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
+        "nparams": len(params), "params": w.texts(params),
+        "strip": len((match.prefix or "").encode()) if route.strip_prefix else 0,
+        "chain": write_steps(w, steps, params),
+        "request_ms": _first(route.timeouts.request, config.timeouts.request),
+        "first_byte_ms": _first(route.timeouts.first_byte, 0),
+        "read_idle_ms": _first(route.timeouts.idle, 0),
+        "body_max": _first(route.limits.body, 0),
+    }  # fmt: skip
+    match to:
+        case Static():
+            return {**fields, "to": _layout.TO_STATIC, "answer": write_answer(w, to)}
+        case Redirect():
+            return {**fields, "to": _layout.TO_REDIRECT, "answer": write_redirect(w, to, params)}
+        case _:
+            return {**fields, "to": _layout.TO_UPSTREAM, "upstream": upstreams.index(to)}

@@ -1,0 +1,1 @@
+"""Where endpoints come from: for now addresses as written and DNS."""

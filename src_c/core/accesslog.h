@@ -1,0 +1,36 @@
+/* core/accesslog.h: one line a finished request, written straight into the worker's ring.
+ *
+ * Facts are plain values gathered by the exchange; every string is escaped here (JSON string rules; combined: \xHH for quotes,
+ * backslash, controls and bytes above 0x7e), so no client can forge or break a line. In JSON a byte that is no UTF-8 becomes
+ * \u00XX of its value: every line is valid JSON. Of a string longer than FGW_LOG_TEXT that much is written, then "...".
+ * Absent facts (empty strings, upstream_us 0, no failure) have no key; in combined they are "-", and status 0 is 000.
+ * Never blocks; a full ring drops and counts.
+ * Thread the worker. Cost: one pass over the strings. */
+#ifndef FGW_CORE_ACCESSLOG_H
+#define FGW_CORE_ACCESSLOG_H
+#include <stdint.h>
+#include "base/err.h"
+#include "base/str.h"
+#include "io/ring.h"
+
+enum { FGW_LOG_TEXT = 4096 };     /* so that the worst line still fits in the ring */
+
+struct fgw_log_time { uint64_t second; char text[32]; };   /* the last second written out; zeroed at first, the worker's own */
+
+struct fgw_log_facts {
+    struct fgw_log_time *time;    /* NULL: the date is worked out for each line */
+    uint64_t wall_ns;             /* when the request's head was complete */
+    uint64_t duration_us;         /* until the last byte was handed to the kernel, or the end */
+    uint64_t upstream_us;         /* from lease asked to reply head; 0: none */
+    uint64_t bytes_in, bytes_out; /* body bytes */
+    struct fgw_str client;        /* address text */
+    struct fgw_str method, target, host, user_agent, referer, request_id;
+    struct fgw_str listener, route, upstream, endpoint;   /* empty: none */
+    struct fgw_fail fail;         /* code NONE: fine; else the reason word and who */
+    uint16_t status;              /* 0: no answer was sent */
+    uint8_t  minor;               /* HTTP/1.minor */
+    uint8_t  tries;
+};
+void fgw_accesslog_write(struct fgw_ring *r, int format /* enum fgw_log_format */, const struct fgw_log_facts *f);
+
+#endif

@@ -1,0 +1,485 @@
+#include "core/exchange.h"
+#include "core/call.h"
+#include "http/problem.h"
+
+enum { ARENA_MAX = 512 << 10, TO_SHIFT = 1 };
+#define TO(s) (1u << FGW_RQ_##s)
+
+static enum fgw_rq rq_early(struct fgw_exchange *x);
+static enum fgw_rq rq_route(struct fgw_exchange *x);
+static enum fgw_rq rq_chain(struct fgw_exchange *x);
+static enum fgw_rq rq_try(struct fgw_exchange *x);
+static enum fgw_rq rq_body(struct fgw_exchange *x);
+
+/* Request direction. A step does one station's work and names the next; STAY waits for bytes, time or a verdict. */
+static const struct { const char *name; enum fgw_rq (*step)(struct fgw_exchange *); unsigned to; } REQUEST[] = {
+    [FGW_RQ_EARLY] = {"early", rq_early, TO(ROUTE) | TO(DONE)},
+    [FGW_RQ_ROUTE] = {"route", rq_route, TO(CHAIN) | TO(DONE)},
+    [FGW_RQ_CHAIN] = {"chain", rq_chain, TO(TRY) | TO(DONE)},       /* a PARK stays here, with a ticket */
+    [FGW_RQ_TRY]   = {"try",   rq_try,   TO(BODY) | TO(DONE)},
+    [FGW_RQ_BODY]  = {"body",  rq_body,  TO(TRY) | TO(DONE)},       /* a retry begins another try; the body was kept */
+    [FGW_RQ_DONE]  = {"done",  NULL, 0},
+};
+/* Reply direction: what may follow what. */
+static const struct { const char *name; unsigned to; } REPLY[] = {
+    [FGW_RP_WAIT]  = {"wait",  1u << FGW_RP_CHAIN | 1u << FGW_RP_DONE},
+    [FGW_RP_CHAIN] = {"chain", 1u << FGW_RP_BODY | 1u << FGW_RP_DONE},
+    [FGW_RP_BODY]  = {"body",  1u << FGW_RP_DONE},
+    [FGW_RP_DONE]  = {"done",  0},
+};
+
+const char *fgw_rq_name(enum fgw_rq s) { return s <= FGW_RQ_DONE ? REQUEST[s].name : "stay"; }
+const char *fgw_rp_name(enum fgw_rp s) { return s <= FGW_RP_DONE ? REPLY[s].name : "?"; }
+
+static void rp_set(struct fgw_exchange *x, enum fgw_rp to)
+{
+    FGW_CHECK(REPLY[x->rp].to & (1u << to));
+    x->rp = (uint8_t)to;
+}
+
+/* Called when what it waited for has come. */
+static void request_run(struct fgw_exchange *x)
+{
+    enum fgw_rq next;
+    while (!x->ended && x->rq != FGW_RQ_DONE && (next = REQUEST[x->rq].step(x)) != FGW_RQ_STAY) {
+        FGW_CHECK(REQUEST[x->rq].to & (1u << next));
+        x->rq = (uint8_t)next;
+    }
+}
+
+static enum fgw_rq refuse(struct fgw_exchange *x, enum fgw_err code, enum fgw_by by)
+{
+    fgw_exchange_refuse(x, fgw_fail(code, by));
+    return FGW_RQ_DONE;
+}
+
+static enum fgw_rq rq_early(struct fgw_exchange *x)
+{
+    enum fgw_err e = fgw_forward_early(x);
+    if (e) {
+        x->close = true;                               /* what a peer got wrong once it may get wrong again: no next request */
+        return refuse(x, e, FGW_BY_CLIENT);
+    }
+    if (x->r.target.form == FGW_FORM_AUTHORITY) return refuse(x, FGW_E_METHOD_NOT_ALLOWED, FGW_BY_CLIENT);   /* CONNECT */
+    if (fgw_worker_overloaded(x->w)) return refuse(x, FGW_E_OVERLOAD, FGW_BY_GATEWAY);
+    return FGW_RQ_ROUTE;
+}
+
+static void add_allow(struct fgw_exchange *x, uint16_t allow)
+{
+    char text[96], *p = text;
+    for (int m = 1; m < FGW_M_COUNT; m++) {
+        if (!(allow & 1u << m)) continue;
+        struct fgw_str name = fgw_method_name((enum fgw_method)m);
+        if (p != text) *p++ = ',', *p++ = ' ';
+        memcpy(p, name.p, name.n), p += name.n;
+    }
+    struct fgw_str v = fgw_arena_dup(&x->r.arena, fgw_str(text, (size_t)(p - text)));
+    if (v.p) fgw_fields_add(&x->r.arena, &x->r.reply, FGW_H_OTHER, FGW_STR("allow"), v);
+}
+
+static enum fgw_rq rq_route(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    struct fgw_route_out out;
+    struct fgw_route_in in = {r->host, r->target.path, r->target.query, r->method, &x->msg->head, x->msg->head.method};
+    if (!fgw_route_find(x->bound->routes, &in, &out)) {
+        if (out.allow) add_allow(x, out.allow);
+        return refuse(x, out.allow ? FGW_E_METHOD_NOT_ALLOWED : FGW_E_NO_ROUTE, FGW_BY_CLIENT);
+    }
+    const struct fgw_l_route *route = out.route;
+    r->route = route, r->seg = x->bound->routes;
+    for (uint8_t i = 0; i < route->nparams && i < FGW_PARAMS_MAX; i++) r->params[i] = out.params[i];
+    x->slot = x->bound->slots[route->index];
+    x->body_max = route->body_max ? route->body_max : x->bound->set->body_max;
+    x->first_byte_ms = route->first_byte_ms;
+    if (route->to == FGW_TO_UPSTREAM) x->pool = x->bound->pools[route->upstream];
+    if (x->body_max && x->msg->framing == FGW_BODY_LENGTH && x->msg->length > x->body_max) return refuse(x, FGW_E_BODY_TOO_LONG, FGW_BY_CLIENT);
+    if (route->request_ms) fgw_loop_timer(&x->w->loop, &x->deadline, route->request_ms);
+    if (!fgw_forward_build(x)) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
+    return FGW_RQ_CHAIN;
+}
+
+/* ---- chain ---- */
+static const struct fgw_l_step *step_at(const struct fgw_exchange *x, uint16_t i)
+{
+    return (const struct fgw_l_step *)fgw_l_at(x->r.seg, x->r.route->chain.off) + i;
+}
+
+static bool chain_prepare(struct fgw_exchange *x)
+{
+    x->nsteps = (uint16_t)x->r.route->chain.count;
+    if (!x->nsteps || x->states) return true;
+    x->states = fgw_arena_alloc(&x->r.arena, x->nsteps * sizeof *x->states);
+    for (uint16_t i = 0; x->states && i < x->nsteps; i++) {
+        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind);
+        x->states[i] = s->state_size ? fgw_arena_alloc(&x->r.arena, s->state_size) : NULL;
+        if (s->state_size && !x->states[i]) return false;
+        if (s->state_size) memset(x->states[i], 0, s->state_size);
+        x->filters[0] |= s->on_body[0] != NULL, x->filters[1] |= s->on_body[1] != NULL;
+    }
+    return x->states != NULL;
+}
+
+static bool park(struct fgw_exchange *x);
+static void answer(struct fgw_exchange *x);
+static void reply_chain(struct fgw_exchange *x);
+
+static void call_done(struct fgw_call *c)
+{
+    struct fgw_exchange *x = fgw_exchange_of(c->w, c->parent);
+    if (!x) return;                                    /* the parent ended meanwhile */
+    x->r.call_status = c->status;
+    fgw_exchange_resume(c->w, c->parent, FGW_NEXT);
+}
+
+static bool start_call(struct fgw_exchange *x)
+{
+    struct fgw_call_spec spec = x->r.call;
+    x->r.call = (struct fgw_call_spec){0};
+    return fgw_call_start(x, &spec, 64 << 10, call_done, NULL) != NULL;
+}
+
+static enum fgw_rq rq_chain(struct fgw_exchange *x)
+{
+    if (x->parked) return FGW_RQ_STAY;
+    if (!chain_prepare(x)) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
+    while (x->step < x->nsteps) {
+        const struct fgw_l_step *l = step_at(x, x->step);
+        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
+        enum fgw_verdict v = s->on_request ? s->on_request(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step]) : FGW_NEXT;
+        if (v == FGW_PARK) {
+            if (!park(x) || (x->r.call.path.n && !start_call(x))) return refuse(x, FGW_E_INTERNAL, FGW_BY_GATEWAY);
+            return FGW_RQ_STAY;
+        }
+        if (v == FGW_FAIL) return fgw_exchange_refuse(x, x->r.fail), FGW_RQ_DONE;
+        if (v == FGW_REPLY) return answer(x), FGW_RQ_DONE;
+        x->step++;
+    }
+    return FGW_RQ_TRY;
+}
+
+static enum fgw_rq rq_try(struct fgw_exchange *x)
+{
+    const struct fgw_l_route *route = x->r.route;
+    const void *to = route ? fgw_l_at(x->r.seg, route->answer) : NULL;
+    bool ok = true;
+    if (route && route->to != FGW_TO_UPSTREAM) {
+        ok = route->to == FGW_TO_STATIC ? fgw_answer_static(&x->r, to) : fgw_answer_redirect(&x->r, to);
+        if (!ok) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
+        answer(x);
+        return FGW_RQ_DONE;
+    }
+    return fgw_try_start(x) ? FGW_RQ_BODY : FGW_RQ_DONE;
+}
+
+static enum fgw_rq rq_body(struct fgw_exchange *x)
+{
+    if (!x->t) return FGW_RQ_TRY;
+    return x->request_ended && x->rp == FGW_RP_DONE ? FGW_RQ_DONE : FGW_RQ_STAY;
+}
+
+/* ---- tickets ---- */
+static bool park(struct fgw_exchange *x)
+{
+    struct fgw_worker *w = x->w;
+    if (w->free_ticket == UINT32_MAX) return false;
+    uint32_t i = w->free_ticket;
+    struct fgw_ticket_slot *s = &w->tickets[i];
+    w->free_ticket = s->next_free;
+    s->x = x;
+    x->ticket = (struct fgw_ticket){i, s->generation};
+    x->parked = true;
+    return true;
+}
+
+static void unpark(struct fgw_exchange *x)
+{
+    if (!x->parked) return;
+    struct fgw_ticket_slot *s = &x->w->tickets[x->ticket.slot];
+    s->x = NULL, s->generation++;
+    s->next_free = x->w->free_ticket;
+    x->w->free_ticket = x->ticket.slot;
+    x->parked = false;
+}
+
+struct fgw_exchange *fgw_exchange_of(struct fgw_worker *w, struct fgw_ticket t)
+{
+    return t.slot < w->ntickets && w->tickets[t.slot].generation == t.generation ? w->tickets[t.slot].x : NULL;
+}
+
+void fgw_exchange_resume(struct fgw_worker *w, struct fgw_ticket t, enum fgw_verdict v)
+{
+    struct fgw_exchange *x = fgw_exchange_of(w, t);
+    if (!x) return;
+    unpark(x);
+    if (v == FGW_FAIL) fgw_exchange_refuse(x, x->r.fail);
+    else if (x->rp == FGW_RP_CHAIN) reply_chain(x);
+    else if (v == FGW_REPLY) x->rq = FGW_RQ_DONE, answer(x);
+    else request_run(x);
+    if (x->ended) fgw_exchange_end(x);
+}
+
+/* ---- replies ---- */
+static void send_head(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    struct fgw_msg *m = x->reply_msg;
+    struct fgw_out o = {.fields = r->reply.v, .nfields = r->reply.n, .status = r->status, .close = x->close};
+    if (m) {
+        o.reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len);
+        bool changed = false;
+        for (uint16_t i = 0; x->filters[1] && i < x->nsteps; i++) changed |= fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind)->changes_length;
+        o.len = m->framing == FGW_BODY_LENGTH ? FGW_LEN_KNOWN : m->framing == FGW_BODY_NONE ? FGW_LEN_NONE : FGW_LEN_UNKNOWN;
+        o.length = m->length;
+        if (changed && o.len != FGW_LEN_NONE) o.len = FGW_LEN_UNKNOWN;
+        const struct fgw_field *cl = m->framing == FGW_BODY_NONE ? fgw_head_find(&m->head, FGW_H_CONTENT_LENGTH) : NULL;
+        if (cl && (r->status == 304 || x->msg == NULL || x->msg->head.method == FGW_M_HEAD)) {   /* told, not sent */
+            uint64_t n = 0;
+            for (uint32_t i = 0; i < cl->value_len; i++) n = n * 10 + (uint64_t)(m->head.base[cl->value + i] - '0');
+            o.len = changed ? FGW_LEN_UNKNOWN : FGW_LEN_KNOWN, o.length = n, o.no_body = true;
+        }
+        const struct fgw_field *up = r->status == 101 ? fgw_head_find(&m->head, FGW_H_UPGRADE) : NULL;
+        if (up) o.upgrade = fgw_head_value(&m->head, up);
+    } else o.len = FGW_LEN_KNOWN, o.length = r->answer.body.n;
+    x->front->down->send_head(x->front, &o);
+}
+
+static void reply_began(struct fgw_exchange *x)
+{
+    x->head_ns = x->w->loop.clock.mono_ns;
+    rp_set(x, FGW_RP_BODY);
+    send_head(x);
+    if (x->own_reply) {
+        struct fgw_str body = x->r.answer.body;
+        bool no_body = x->msg && x->msg->head.method == FGW_M_HEAD;
+        struct fgw_block *b = body.n && !no_body ? fgw_block_get(&x->w->loop.blocks, body.n) : NULL;
+        if (b) {
+            memcpy(b->data, body.p, body.n);
+            x->bytes_out += body.n;
+            x->front->down->send_body(x->front, (struct fgw_span){b, 0, body.n});
+            fgw_block_unref(b);
+        } else if (body.n && !no_body) {
+            x->front->down->abort(x->front, FGW_E_NO_MEMORY);
+            x->ended = true;
+            return;
+        }
+        x->front->down->finish(x->front);
+        rp_set(x, FGW_RP_DONE);
+        x->ended = true;
+        return;
+    }
+    struct fgw_buf_node *n = x->reply_kept.first;      /* what arrived while the chain was parked */
+    for (; n; n = n->next) fgw_relay_reply(x, n->s, false);
+    fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
+    if (x->reply_ended && !x->ended) fgw_relay_reply(x, (struct fgw_span){0}, true);
+}
+
+/* The reply parts of the steps that were entered, last first. */
+static void reply_chain(struct fgw_exchange *x)
+{
+    while (x->step > 0) {
+        const struct fgw_l_step *l = step_at(x, (uint16_t)(x->step - 1));
+        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
+        enum fgw_verdict v = s->on_reply ? s->on_reply(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step - 1]) : FGW_NEXT;
+        if (v == FGW_PARK) {
+            if (park(x)) return;
+            v = FGW_FAIL, x->r.fail = fgw_fail(FGW_E_INTERNAL, FGW_BY_GATEWAY);
+        }
+        if (v == FGW_FAIL) {
+            x->step = 0;
+            fgw_exchange_refuse(x, x->r.fail);
+            return;
+        }
+        x->step--;
+    }
+    reply_began(x);
+}
+
+void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m)
+{
+    struct fgw_req *r = &x->r;
+    x->reply_msg = m;
+    r->status = m->head.status;
+    r->reply.n = 0;
+    if (!fgw_fields_reserve(&r->arena, &r->reply, m->head.nfields + 4u)) {
+        fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
+        return;
+    }
+    r->reply.n = fgw_msg_fields(m, r->reply.v);
+    if (!(m->head.known & FGW_H_BIT(DATE)))            /* RFC 9110 section 6.6.1 */
+        fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("Date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
+    rp_set(x, FGW_RP_CHAIN);
+    reply_chain(x);
+}
+
+/* An answer of our own: r->answer with r->reply's fields. It passes the reply parts of the steps before the one that made it. */
+static void answer(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    x->own_reply = true;
+    r->status = r->answer.status;
+    fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
+    rp_set(x, FGW_RP_CHAIN);
+    reply_chain(x);
+}
+
+void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
+{
+    struct fgw_req *r = &x->r;
+    int status = fgw_err_status((enum fgw_err)why.code);
+    char *body = fgw_arena_alloc(&r->arena, FGW_PROBLEM_MAX);
+    x->fail = why;
+    unpark(x);
+    fgw_try_drop(x);
+    x->rq = FGW_RQ_DONE;
+    if (x->rp == FGW_RP_BODY || x->rp == FGW_RP_DONE || !status || !body) {
+        if (x->rp != FGW_RP_DONE) x->front->down->abort(x->front, (enum fgw_err)why.code);   /* an unfinished message tells the truth */
+        x->ended = true;
+        return;
+    }
+    fgw_msg_put(x->reply_msg), x->reply_msg = NULL;
+    fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
+    if (why.code != FGW_E_METHOD_NOT_ALLOWED) r->reply.n = 0;
+    r->answer = (struct fgw_answer){(uint16_t)status, fgw_str(body, fgw_problem_write((enum fgw_err)why.code, status, body)), (enum fgw_err)why.code};
+    fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
+    if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
+    if (!x->request_ended) x->close = true;
+    if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT;    /* the reply's own chain failed: begin again without the steps */
+    answer(x);
+}
+
+/* ---- front side: up calls ---- */
+#define ENTER(s) struct fgw_exchange *x = (s)->user
+static void leave(struct fgw_exchange *x) { if (x->ended) fgw_exchange_end(x); }
+
+static void on_head(struct fgw_side *s, struct fgw_msg *m)
+{
+    ENTER(s);
+    x->msg = m;
+    request_run(x);
+    leave(x);
+}
+
+static void on_body(struct fgw_side *s, struct fgw_span bytes)
+{
+    ENTER(s);
+    x->bytes_in += bytes.len;
+    if (x->body_max && !x->tunnel && x->bytes_in > x->body_max) fgw_exchange_refuse(x, fgw_fail(FGW_E_BODY_TOO_LONG, FGW_BY_CLIENT));
+    else fgw_relay_request(x, bytes, false);
+    leave(x);
+}
+
+static void on_trailers(struct fgw_side *s, struct fgw_msg *m)
+{
+    ENTER(s);
+    x->trailers = m;
+}
+
+static void on_end(struct fgw_side *s)
+{
+    ENTER(s);
+    x->request_ended = true;
+    fgw_relay_request(x, (struct fgw_span){0}, true);
+    if (x->tunnel && x->rp == FGW_RP_DONE) x->ended = true;
+    leave(x);
+}
+
+static void on_room(struct fgw_side *s, uint64_t n)
+{
+    ENTER(s);
+    fgw_relay_credit(x, FGW_DIR_REPLY, n);
+}
+
+static void on_abort(struct fgw_side *s, struct fgw_fail why, bool processed)
+{
+    ENTER(s);
+    (void)processed;
+    if (!x->fail.code) x->fail = why;
+    x->ended = true;
+    leave(x);
+}
+
+static void on_nothing(struct fgw_side *s) { (void)s; }
+static void on_info(struct fgw_side *s, struct fgw_msg *m) { (void)s, (void)m; }
+
+static const struct fgw_side_up front_up = {on_info, on_head, on_body, on_trailers, on_end, on_nothing, on_room, on_abort};
+
+/* ---- life ---- */
+static void deadline(struct fgw_timer *t)
+{
+    struct fgw_exchange *x = fgw_container(t, struct fgw_exchange, deadline);
+    fgw_exchange_refuse(x, fgw_fail(FGW_E_REQUEST_TIMEOUT, FGW_BY_GATEWAY));
+    leave(x);
+}
+
+static struct fgw_exchange *exchange_new(struct fgw_worker *w, struct fgw_side *side)
+{
+    struct fgw_exchange *x = fgw_slab_get(&w->exchanges);
+    if (!x) return NULL;
+    memset(x, 0, offsetof(struct fgw_exchange, endpoint));
+    x->endpoint[0] = 0;
+    fgw_arena_init(&x->r.arena, &w->loop.blocks, x->first, sizeof x->first, ARENA_MAX);
+    x->w = w, x->front = side;
+    x->snap = fgw_snapshot_ref(w->snap);
+    x->deadline.fire = deadline;
+    x->start_ns = w->loop.clock.mono_ns, x->start_wall = w->loop.clock.wall_ns;
+    side->up = &front_up, side->user = x;
+    fgw_list_push(&w->live, &x->live);
+    return x;
+}
+
+bool fgw_exchange_begin(struct fgw_worker *w, struct fgw_listener *l, struct fgw_side *side)
+{
+    const struct fgw_bound *b = w->snap ? fgw_snapshot_listener(w->snap, l->id) : NULL;
+    struct fgw_exchange *x = b ? exchange_new(w, side) : NULL;
+    if (!x) return false;
+    x->listener = l, x->bound = b;
+    x->slot = b->l->other_slot;
+    return true;
+}
+
+bool fgw_exchange_begin_call(struct fgw_worker *w, struct fgw_exchange *parent, struct fgw_pool *pool, struct fgw_call *call, struct fgw_side *side)
+{
+    struct fgw_exchange *x = exchange_new(w, side);
+    if (!x) return false;
+    x->caller = call, x->pool = pool, x->depth = (uint8_t)(parent->depth + 1);
+    x->bound = fgw_snapshot_listener(x->snap, parent->bound->l->id);
+    if (!x->bound) x->bound = x->snap->bound;
+    x->rq = FGW_RQ_TRY;                                /* its route is decided: it is the pool */
+    return true;
+}
+
+void fgw_exchange_cancel(struct fgw_exchange *x, enum fgw_err why)
+{
+    fgw_exchange_refuse(x, fgw_fail(why, FGW_BY_GATEWAY));
+    leave(x);
+}
+
+static void steps_end(struct fgw_exchange *x)
+{
+    for (uint16_t i = 0; x->states && x->r.route && x->r.seg && i < x->nsteps; i++) {
+        const struct fgw_l_step *l = step_at(x, i);
+        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
+        if (s->on_end) s->on_end(&x->r, fgw_l_at(x->r.seg, l->args), x->states[i]);
+    }
+}
+
+void fgw_exchange_end(struct fgw_exchange *x)
+{
+    struct fgw_worker *w = x->w;
+    if (x->finished) return;
+    x->finished = true;
+    unpark(x);
+    fgw_try_drop(x);
+    steps_end(x);
+    x->front->down->release(x->front);
+    if (!x->caller) fgw_exchange_log(x);
+    fgw_timer_cancel(&w->loop.wheel, &x->deadline);
+    fgw_buf_clear(&w->loop.bufs, &x->kept), fgw_buf_clear(&w->loop.bufs, &x->reply_kept);
+    fgw_msg_put(x->msg), fgw_msg_put(x->reply_msg), fgw_msg_put(x->trailers), fgw_msg_put(x->reply_trailers);
+    fgw_link_remove(&x->live);
+    fgw_arena_fini(&x->r.arena);
+    if (x->snap) fgw_snapshot_unref(x->snap);
+    fgw_slab_put(&w->exchanges, x);
+}

@@ -1,0 +1,88 @@
+/* core/exchange.h: one request and its reply: one front side, and tries of which at most one wins.
+ *
+ *   request: early ─► route ─► chain ─► try ─► body ─► done          reply: wait ─► chain ─► body ─► done
+ *                       │        │  ▲ticket      │ ▲ retry                              │
+ *                       └────────┴──┴── refuse / answer ────────────────────────────────┘
+ *   The exchange ends when the reply is done (what of the request is still to come is the codec's affair) or a side aborts.
+ * Owner    the worker's slab; freed inside the up call that ended it, after its sides were released.
+ * Memory   the head's block is kept by msg; small data in one arena (its first piece embedded), freed whole. On entering a tunnel or
+ *          a long stream what the log needs is copied and the head's block and the snapshot are let go.
+ * Body     request bytes are kept (by reference) until KEEP_MAX for a retry; the window bounds what waits for a try.
+ * Thread   one. Knows no protocol: only sides. */
+#ifndef FGW_CORE_EXCHANGE_H
+#define FGW_CORE_EXCHANGE_H
+#include "core/worker_impl.h"
+#include "policy/step.h"
+
+enum fgw_rq { FGW_RQ_EARLY, FGW_RQ_ROUTE, FGW_RQ_CHAIN, FGW_RQ_TRY, FGW_RQ_BODY, FGW_RQ_DONE, FGW_RQ_STAY };
+enum fgw_rp { FGW_RP_WAIT, FGW_RP_CHAIN, FGW_RP_BODY, FGW_RP_DONE };
+enum fgw_try_state { FGW_TRY_NONE, FGW_TRY_LEASE, FGW_TRY_SENT, FGW_TRY_WON };
+const char *fgw_rq_name(enum fgw_rq s);
+const char *fgw_rp_name(enum fgw_rp s);
+const char *fgw_try_state_name(enum fgw_try_state s);
+
+struct fgw_exchange;
+struct fgw_try {                         /* endpoint, lease, upstream side, own timer, own failure */
+    struct fgw_exchange *x;
+    struct fgw_lease lease;
+    struct fgw_timer timer;              /* first byte */
+    uint8_t state;                       /* enum fgw_try_state */
+    bool request_done, ended;            /* finish() was called; on_end came */
+};
+struct fgw_ticket { uint32_t slot, generation; };
+
+enum { FGW_STEPS_MAX = 64, FGW_CALL_DEPTH = 4, FGW_CALLS_MAX = 16 };
+struct fgw_exchange {
+    struct fgw_req r;
+    struct fgw_link live;
+    struct fgw_worker *w;
+    struct fgw_snapshot *snap;           /* NULL once let go */
+    const struct fgw_bound *bound;
+    struct fgw_listener *listener;       /* NULL for calls */
+    struct fgw_side *front;
+    struct fgw_try *t;
+    struct fgw_msg *msg, *reply_msg, *trailers, *reply_trailers;
+    struct fgw_buf kept, reply_kept;     /* request bytes for a (re)try; reply bytes that wait for a parked chain */
+    void **states;                       /* one a step entered */
+    struct fgw_timer deadline;
+    struct fgw_ticket ticket;
+    struct fgw_pool *pool;
+    struct fgw_call *caller;             /* of a subrequest */
+    uint64_t start_ns, start_wall, upstream_ns, head_ns;
+    uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;
+    uint64_t body_max;
+    uint32_t slot, first_byte_ms;
+    struct fgw_fail fail;
+    uint16_t step, nsteps;               /* request: next step; steps entered are [0, step) */
+    uint8_t rq, rp, tries, depth, calls;
+    bool parked, request_ended, kept_lost, reply_ended, tunnel, filters[2], own_reply, finished, busy, ended, close;
+    char endpoint[80];                   /* the last one tried, for the log */
+    char first[1792];                    /* the arena's first piece */
+};
+
+/* A front side has a request: take it (bind up and user). false: no memory or no configuration; the codec answers. */
+bool fgw_exchange_begin(struct fgw_worker *w, struct fgw_listener *l, struct fgw_side *side);
+/* A subrequest to `pool` over the internal front side of `call`. */
+bool fgw_exchange_begin_call(struct fgw_worker *w, struct fgw_exchange *parent, struct fgw_pool *pool, struct fgw_call *call, struct fgw_side *side);
+/* Whoever holds a ticket completes it once; a stale one is ignored. REPLY: r->answer is set; FAIL: r->fail. */
+void fgw_exchange_resume(struct fgw_worker *w, struct fgw_ticket t, enum fgw_verdict v);
+struct fgw_exchange *fgw_exchange_of(struct fgw_worker *w, struct fgw_ticket t);   /* NULL: stale */
+void fgw_exchange_cancel(struct fgw_exchange *x, enum fgw_err why);
+
+/* ---- between the files of core ---- */
+void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why);                 /* the gateway's own answer, or an abort */
+void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m);               /* the winning try's head; takes m over */
+void fgw_exchange_end(struct fgw_exchange *x);
+void fgw_exchange_detach(struct fgw_exchange *x);
+bool fgw_try_start(struct fgw_exchange *x);                                            /* false: x was refused */
+void fgw_try_request_body(struct fgw_exchange *x, struct fgw_span s);
+void fgw_try_request_end(struct fgw_exchange *x);
+void fgw_try_drop(struct fgw_exchange *x);                                             /* release what it holds */
+void fgw_relay_request(struct fgw_exchange *x, struct fgw_span s, bool end);           /* through the request's body filters */
+void fgw_relay_reply(struct fgw_exchange *x, struct fgw_span s, bool end);
+void fgw_relay_credit(struct fgw_exchange *x, enum fgw_dir d, uint64_t room);          /* bytes of direction d have left */
+bool fgw_forward_build(struct fgw_exchange *x);                                        /* r.out: the fields to be sent upstream */
+enum fgw_err fgw_forward_early(struct fgw_exchange *x);                                /* target, host, client, request id */
+void fgw_exchange_log(struct fgw_exchange *x);
+
+#endif

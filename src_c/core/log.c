@@ -1,0 +1,57 @@
+/* What is told of an exchange when it ends; and what is copied when it lets go of its head early. */
+#include "core/exchange.h"
+#include "core/accesslog.h"
+
+static struct fgw_str field(const struct fgw_exchange *x, enum fgw_field_id id)
+{
+    const struct fgw_field *f = x->msg ? fgw_head_find(&x->msg->head, id) : NULL;
+    return f ? fgw_head_value(&x->msg->head, f) : FGW_STR("");
+}
+
+static void copy(struct fgw_exchange *x, struct fgw_str *s)
+{
+    struct fgw_str d = s->n ? fgw_arena_dup(&x->r.arena, *s) : FGW_STR("");
+    *s = d.p ? d : FGW_STR("");
+}
+
+/* A tunnel may live for days: it keeps neither its head's block nor the snapshot, only what the log will say. */
+void fgw_exchange_detach(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    if (x->filters[0] || x->filters[1] || !x->snap) return;
+    copy(x, &r->method), copy(x, &r->host), copy(x, &r->target.path), copy(x, &r->target.query), copy(x, &r->request_id);
+    copy(x, &r->client), copy(x, &r->listener);
+    r->path_out = fgw_arena_dup(&r->arena, r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR(""));   /* from here on: the route's name */
+    fgw_msg_put(x->msg), fgw_msg_put(x->reply_msg);
+    x->msg = x->reply_msg = NULL, r->msg = NULL;
+    r->route = NULL, r->seg = NULL, x->bound = NULL, x->states = NULL, x->nsteps = 0;
+    fgw_snapshot_unref(x->snap);
+    x->snap = NULL;
+}
+
+void fgw_exchange_log(struct fgw_exchange *x)
+{
+    struct fgw_worker *w = x->w;
+    struct fgw_req *r = &x->r;
+    uint64_t us = (w->loop.clock.mono_ns - x->start_ns) / 1000;
+    bool answered = x->rp == FGW_RP_BODY || x->rp == FGW_RP_DONE;
+    uint16_t status = answered ? r->status : 0;
+    if (x->slot < FGW_SHM_STATS) {
+        struct fgw_stats_cell *cell = fgw_stats_cell(w->shm, w->column, x->slot);
+        fgw_stats_request(cell, status, us, x->bytes_in, x->bytes_out);
+        if (x->own_reply && x->fail.code) atomic_fetch_add_explicit(&cell->gateway_errors, 1, memory_order_relaxed);
+        if (x->tries > 1) atomic_fetch_add_explicit(&cell->retries, 1, memory_order_relaxed);
+    }
+    int format = w->snap ? w->snap->root->log_format : FGW_LOG_OFF;
+    if (format == FGW_LOG_OFF) return;
+    struct fgw_log_facts f = {.wall_ns = x->start_wall, .duration_us = us, .bytes_in = x->bytes_in, .bytes_out = x->bytes_out,
+                              .upstream_us = x->upstream_ns && x->head_ns > x->upstream_ns ? (x->head_ns - x->upstream_ns) / 1000 : 0,
+                              .client = r->client, .method = r->method, .host = r->host, .request_id = r->request_id,
+                              .target = x->msg ? fgw_head_target(&x->msg->head) : r->target.path,
+                              .user_agent = field(x, FGW_H_USER_AGENT), .referer = field(x, FGW_H_REFERER), .listener = r->listener,
+                              .route = x->snap ? r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("") : r->path_out,
+                              .fail = x->fail, .status = status, .minor = r->minor, .tries = x->tries};
+    if (x->pool && x->tries) f.upstream = fgw_str(x->pool->name, strlen(x->pool->name));
+    f.endpoint = fgw_str(x->endpoint, strnlen(x->endpoint, sizeof x->endpoint));
+    fgw_accesslog_write(w->log, format, &f);
+}

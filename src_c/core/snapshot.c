@@ -1,0 +1,188 @@
+#include "core/snapshot.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "core/worker_impl.h"
+#include "policy/step.h"
+
+struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash)
+{
+    for (struct fgw_link *k = w->segments.next; k != &w->segments; k = k->next) {
+        struct fgw_segment *s = fgw_container(k, struct fgw_segment, link);
+        if (s->hash == hash) return s;
+    }
+    return NULL;
+}
+
+static void segment_free(struct fgw_segment *s)
+{
+    fgw_link_remove(&s->link);
+    if (s->mapped) fgw_seg_unmap((void *)s->p, s->size);
+    else free((void *)s->p);
+    free(s);
+}
+
+void fgw_segments_sweep(struct fgw_worker *w)
+{
+    for (struct fgw_link *k = w->segments.next, *next; k != &w->segments; k = next) {
+        struct fgw_segment *s = fgw_container(k, struct fgw_segment, link);
+        next = k->next;
+        if (s->refs == 0) segment_free(s);
+    }
+}
+
+static struct fgw_snapshot *bad(struct fgw_snapshot *s, char *err, size_t n, const char *what, struct fgw_str name)
+{
+    snprintf(err, n, "%s%s%.*s", what, name.n ? ": " : "", (int)name.n, name.n ? name.p : "");
+    fgw_snapshot_unref(s);
+    return NULL;
+}
+
+static const void *seg_at(const struct fgw_snapshot *s, uint32_t i, enum fgw_seg_kind kind)
+{
+    if (i >= s->nsegs) return NULL;
+    const struct fgw_l_seg *h = s->segs[i]->p;
+    return h->kind == kind ? h : NULL;
+}
+
+static struct fgw_pool *pool_of(struct fgw_worker *w, uint32_t id, struct fgw_str name)
+{
+    for (struct fgw_link *k = w->pools.next; k != &w->pools; k = k->next) {
+        struct fgw_pool *p = fgw_container(k, struct fgw_pool, link);
+        if (p->id == id) return p;
+    }
+    struct fgw_pool *p = fgw_pool_new(&w->upstream, id, name);
+    if (p) fgw_list_push(&w->pools, &p->link);
+    return p;
+}
+
+static bool bind_segments(struct fgw_snapshot *s)
+{
+    const uint64_t *hashes = fgw_l_at(s->root_seg->p, s->root->segs.off);
+    s->segs = calloc(s->root->segs.count + 1, sizeof *s->segs);
+    if (!s->segs) return false;
+    for (uint32_t i = 0; i < s->root->segs.count; i++) {
+        struct fgw_segment *g = fgw_segment_find(s->w, hashes[i]);
+        if (!g) return false;
+        g->refs++;
+        s->segs[s->nsegs++] = g;
+    }
+    return true;
+}
+
+static bool bind_pools(struct fgw_snapshot *s)
+{
+    const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
+    s->pools = calloc(s->root->upstreams.count + 1, sizeof *s->pools);
+    if (!s->pools) return false;
+    for (uint32_t i = 0; i < s->root->upstreams.count; i++) {
+        if (!seg_at(s, u[i].seg, FGW_SEG_UPSTREAM) || (u[i].endpoints && u[i].endpoints >= s->w->shm->size)) return false;
+        struct fgw_pool *p = pool_of(s->w, u[i].id, fgw_l_text(s->root_seg->p, u[i].name));
+        if (!p) return false;
+        fgw_pool_ref(p);
+        s->pools[s->npools++] = p;
+    }
+    return true;
+}
+
+static struct fgw_pool *pool_named(const struct fgw_snapshot *s, struct fgw_str name)
+{
+    const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
+    for (uint32_t i = 0; i < s->npools; i++)
+        if (fgw_str_eq(fgw_l_text(s->root_seg->p, u[i].name), name)) return s->pools[i];
+    return NULL;
+}
+
+static bool known_steps(const void *seg, const struct fgw_l_routes *r)
+{
+    const struct fgw_l_route *route = fgw_l_at(seg, r->routes.off);
+    for (uint32_t i = 0; i < r->routes.count; i++) {
+        const struct fgw_l_step *st = fgw_l_at(seg, route[i].chain.off);
+        if (route[i].chain.count > 64) return false;
+        for (uint32_t j = 0; j < route[i].chain.count; j++)
+            if (!fgw_step_of((enum fgw_step_kind)st[j].kind)) return false;
+    }
+    return true;
+}
+
+static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l)
+{
+    const void *routes = seg_at(s, l->routes_seg, FGW_SEG_ROUTES), *set = seg_at(s, l->settings_seg, FGW_SEG_SETTINGS);
+    if (!routes || !set) return "a listener names a segment that is not there";
+    const struct fgw_l_routes *r = fgw_l_body(routes);
+    const struct fgw_l_str *names = fgw_l_at(routes, r->upstreams.off);
+    if (l->route_slots.count != r->routes.count) return "a listener's stats slots do not fit its routes";
+    if (!known_steps(routes, r)) return "a chain has a step that this version does not know";
+    *b = (struct fgw_bound){l, routes, set, fgw_l_body(set), NULL, fgw_l_at(s->root_seg->p, l->route_slots.off), fgw_l_text(s->root_seg->p, l->name)};
+    b->pools = calloc(r->upstreams.count + 1, sizeof *b->pools);
+    if (!b->pools) return "out of memory";
+    for (uint32_t i = 0; i < r->upstreams.count; i++)
+        if (!(b->pools[i] = pool_named(s, fgw_l_text(routes, names[i])))) return "a route names an upstream that is not there";
+    return NULL;
+}
+
+struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n)
+{
+    struct fgw_segment *root = fgw_segment_find(w, root_hash);
+    struct fgw_snapshot *s = calloc(1, sizeof *s);
+    if (!s || !root || ((const struct fgw_l_seg *)root->p)->kind != FGW_SEG_ROOT) {
+        snprintf(err, err_n, s ? "the root segment was not added" : "out of memory");
+        free(s);
+        return NULL;
+    }
+    *s = (struct fgw_snapshot){.w = w, .root_seg = root, .root = fgw_l_body(root->p), .refs = 1};
+    root->refs++;
+    w->snapshots++;
+    s->trusted = fgw_l_at(root->p, s->root->trusted.off);
+    if (!bind_segments(s)) return bad(s, err, err_n, "a segment named by the root was not added", FGW_STR(""));
+    if (!bind_pools(s)) return bad(s, err, err_n, "an upstream cannot be bound", FGW_STR(""));
+    const struct fgw_l_listener *l = fgw_l_at(root->p, s->root->listeners.off);
+    s->bound = calloc(s->root->listeners.count + 1, sizeof *s->bound);
+    if (!s->bound) return bad(s, err, err_n, "out of memory", FGW_STR(""));
+    for (uint32_t i = 0; i < s->root->listeners.count; i++) {
+        s->nbound++;
+        const char *why = bind_listener(s, &s->bound[i], &l[i]);
+        if (why) return bad(s, err, err_n, why, fgw_l_text(root->p, l[i].name));
+    }
+    return s;
+}
+
+void fgw_snapshot_apply(struct fgw_snapshot *s)
+{
+    const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
+    for (uint32_t i = 0; i < s->npools; i++)
+        fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
+}
+
+void fgw_snapshot_unref(struct fgw_snapshot *s)
+{
+    if (--s->refs) return;
+    for (uint32_t i = 0; i < s->nbound; i++) free(s->bound[i].pools);
+    for (uint32_t i = 0; i < s->npools; i++) fgw_pool_unref(s->pools[i]);
+    for (uint32_t i = 0; i < s->nsegs; i++) s->segs[i]->refs--;
+    s->root_seg->refs--;
+    s->w->snapshots--;
+    free(s->bound), free(s->pools), free(s->segs);
+    fgw_segments_sweep(s->w);
+    free(s);
+}
+
+const struct fgw_bound *fgw_snapshot_listener(const struct fgw_snapshot *s, uint32_t id)
+{
+    for (uint32_t i = 0; i < s->nbound; i++)
+        if (s->bound[i].l->id == id) return &s->bound[i];
+    return NULL;
+}
+
+static bool inside(const struct fgw_l_cidr *c, uint64_t hi, uint64_t lo)
+{
+    uint64_t mh = c->bits >= 64 ? ~0ull : c->bits ? ~0ull << (64 - c->bits) : 0;
+    uint64_t ml = c->bits >= 128 ? ~0ull : c->bits > 64 ? ~0ull << (128 - c->bits) : 0;
+    return ((hi ^ c->hi) & mh) == 0 && ((lo ^ c->lo) & ml) == 0;
+}
+
+bool fgw_snapshot_trusts(const struct fgw_snapshot *s, uint64_t hi, uint64_t lo)
+{
+    for (uint32_t i = 0; i < s->root->trusted.count; i++)
+        if (inside(&s->trusted[i], hi, lo)) return true;
+    return false;
+}

@@ -1,0 +1,39 @@
+/* core/snapshot.h: one configuration as a worker holds it: segments by content address, listeners and pools bound.
+ *
+ *   segments (mapped, checked, counted) ◄── snapshot ──► pools (the worker's, by upstream id)
+ *   prepare: bind everything, change nothing visible ─► commit: the worker's current one | discard
+ * Owner    the worker; counted by the worker, and by each exchange until both its heads are done.
+ * Memory   malloc, only at prepare. Connections and pools are never owned by a snapshot. Thread one. */
+#ifndef FGW_CORE_SNAPSHOT_H
+#define FGW_CORE_SNAPSHOT_H
+#include "upstream/pool.h"
+
+struct fgw_segment { struct fgw_link link; uint64_t hash; const void *p; size_t size; uint32_t refs; bool mapped; };
+
+struct fgw_bound {                       /* a listener of the snapshot */
+    const struct fgw_l_listener *l;
+    const void *routes, *settings_seg;
+    const struct fgw_l_settings *set;
+    struct fgw_pool **pools;             /* by the routes segment's own upstream index */
+    const uint32_t *slots;               /* stats slot of each route */
+    struct fgw_str name;
+};
+struct fgw_snapshot {
+    struct fgw_worker *w;
+    struct fgw_segment *root_seg, **segs;
+    const struct fgw_l_root *root;
+    const struct fgw_l_cidr *trusted;
+    struct fgw_bound *bound;
+    struct fgw_pool **pools;             /* of root.upstreams, same order; a reference each */
+    uint32_t nsegs, nbound, npools, refs;
+};
+struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash);
+void fgw_segments_sweep(struct fgw_worker *w);           /* unmap those nobody counts */
+struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n);
+void fgw_snapshot_apply(struct fgw_snapshot *s);         /* at commit: pools take over their settings */
+static inline struct fgw_snapshot *fgw_snapshot_ref(struct fgw_snapshot *s) { s->refs++; return s; }
+void fgw_snapshot_unref(struct fgw_snapshot *s);
+const struct fgw_bound *fgw_snapshot_listener(const struct fgw_snapshot *s, uint32_t id);
+bool fgw_snapshot_trusts(const struct fgw_snapshot *s, uint64_t hi, uint64_t lo);
+
+#endif

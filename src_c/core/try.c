@@ -1,0 +1,275 @@
+/* One attempt to have a request answered: lease a side, send what the exchange wants sent, hear what comes of it. */
+#include "core/exchange.h"
+
+enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2 };
+static const struct fgw_side_up try_up;
+
+const char *fgw_try_state_name(enum fgw_try_state s)
+{
+    static const char *const names[] = {"none", "lease", "sent", "won"};
+    return s < FGW_COUNT(names) ? names[s] : "?";
+}
+
+static void leave(struct fgw_exchange *x) { if (x->ended) fgw_exchange_end(x); }
+static void first_byte_timer(struct fgw_try *t)
+{
+    uint32_t ms = t->x->first_byte_ms ? t->x->first_byte_ms : t->lease.pool->set.first_byte_ms;
+    fgw_loop_timer(&t->x->w->loop, &t->timer, ms);
+}
+
+static bool may_have_body(struct fgw_str method)
+{
+    return fgw_str_eq(method, FGW_STR("POST")) || fgw_str_eq(method, FGW_STR("PUT")) || fgw_str_eq(method, FGW_STR("PATCH"));
+}
+
+static struct fgw_str ep_host(const struct fgw_try *t)
+{
+    const char *name = t->lease.pool->host[0] ? t->lease.pool->host : t->lease.ep->e.name;
+    return fgw_str(name, strlen(name));
+}
+
+static struct fgw_str target_out(struct fgw_req *r)
+{
+    if (!r->target.has_query) return r->path_out;
+    char *p = fgw_arena_alloc(&r->arena, (size_t)r->path_out.n + r->target.query.n + 1);
+    if (!p) return fgw_str(NULL, 0);
+    memcpy(p, r->path_out.p, r->path_out.n);
+    p[r->path_out.n] = '?';
+    if (r->target.query.n) memcpy(p + r->path_out.n + 1, r->target.query.p, r->target.query.n);
+    return fgw_str(p, (size_t)r->path_out.n + r->target.query.n + 1);
+}
+
+static void set_length(const struct fgw_exchange *x, struct fgw_out *o)
+{
+    o->len = x->msg->framing == FGW_BODY_LENGTH ? FGW_LEN_KNOWN : x->msg->framing == FGW_BODY_CHUNKED ? FGW_LEN_UNKNOWN : FGW_LEN_NONE;
+    o->length = x->msg->length;
+    if (o->len != FGW_LEN_NONE && x->filters[0]) o->len = FGW_LEN_UNKNOWN;
+    if (o->len == FGW_LEN_NONE && may_have_body(o->method)) o->len = FGW_LEN_KNOWN, o->length = 0;
+}
+
+static void send_request(struct fgw_try *t)
+{
+    struct fgw_exchange *x = t->x;
+    struct fgw_req *r = &x->r;
+    struct fgw_side *s = t->lease.side;
+    struct fgw_out o = {.fields = r->out.v, .nfields = r->out.n, .method = r->method, .scheme = r->scheme, .target = target_out(r)};
+    s->up = &try_up, s->user = t;
+    t->state = FGW_TRY_SENT;
+    x->tries++;
+    memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
+    o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
+    set_length(x, &o);
+    const struct fgw_field *up = x->msg->upgrade ? fgw_head_find(&x->msg->head, FGW_H_UPGRADE) : NULL;
+    if (up) o.upgrade = fgw_head_value(&x->msg->head, up);
+    const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
+    o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
+    if (!o.target.p) {
+        fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
+        return;
+    }
+    s->down->send_head(s, &o);
+    for (struct fgw_buf_node *n = x->kept.first; n; n = n->next) s->down->send_body(s, n->s);
+    if (x->request_ended) fgw_try_request_end(x);
+    first_byte_timer(t);
+}
+
+/* ---- failure: again, or told ---- */
+static bool idempotent(struct fgw_str m)
+{
+    static const char *const safe[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};   /* RFC 9110 section 9.2.2 */
+    for (size_t i = 0; i < FGW_COUNT(safe); i++)
+        if (fgw_str_eq(m, fgw_str(safe[i], strlen(safe[i])))) return true;
+    return false;
+}
+
+static bool may_retry(const struct fgw_try *t, struct fgw_fail why, bool processed)
+{
+    const struct fgw_exchange *x = t->x;
+    if (x->kept_lost || x->tries >= TRIES_MAX || x->rp != FGW_RP_WAIT) return false;
+    if (!processed) return true;
+    bool broke = why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET;
+    return t->lease.warm && broke && idempotent(x->r.method);
+}
+
+static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)
+{
+    struct fgw_exchange *x = t->x;
+    bool again = t->state == FGW_TRY_SENT && may_retry(t, why, processed);
+    x->fail = why;
+    if (why.by == FGW_BY_UPSTREAM && t->state != FGW_TRY_LEASE)
+        fgw_worker_report(x->w, 2, "upstream %s endpoint %s: %s%s", t->lease.pool->name, t->lease.ep ? t->lease.ep->e.name : "-",
+                          fgw_err_word((enum fgw_err)why.code), again ? ", tried again" : "");
+    if (!again) {
+        fgw_exchange_refuse(x, why);
+        return;
+    }
+    fgw_try_drop(x);
+    x->fail = (struct fgw_fail){0};
+    fgw_try_start(x);
+}
+
+static void leased(struct fgw_lease *l)
+{
+    struct fgw_try *t = fgw_container(l, struct fgw_try, lease);
+    struct fgw_exchange *x = t->x;
+    if (l->side) send_request(t);
+    else try_failed(t, l->fail, false);
+    leave(x);
+}
+
+static void first_byte(struct fgw_timer *timer)
+{
+    struct fgw_try *t = fgw_container(timer, struct fgw_try, timer);
+    struct fgw_exchange *x = t->x;
+    if (!x->request_ended) {                           /* the client is still sending: it is not the upstream's turn */
+        first_byte_timer(t);
+        return;
+    }
+    try_failed(t, fgw_fail(FGW_E_FIRST_BYTE_TIMEOUT, FGW_BY_UPSTREAM), true);
+    leave(x);
+}
+
+bool fgw_try_start(struct fgw_exchange *x)
+{
+    struct fgw_try *t = fgw_slab_get(&x->w->tries);
+    if (!t || !x->pool) {
+        fgw_slab_put(&x->w->tries, t);
+        fgw_exchange_refuse(x, fgw_fail(t ? FGW_E_NO_UPSTREAM : FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
+        return false;
+    }
+    *t = (struct fgw_try){.x = x, .timer = {.fire = first_byte}, .state = FGW_TRY_LEASE};
+    t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0;
+    x->t = t;
+    if (!x->upstream_ns) x->upstream_ns = x->w->loop.clock.mono_ns;
+    fgw_pool_ref(x->pool);
+    if (fgw_lease_get(&t->lease)) send_request(t);
+    else if (t->lease.fail.code) try_failed(t, t->lease.fail, false);
+    return x->t != NULL;
+}
+
+void fgw_try_drop(struct fgw_exchange *x)
+{
+    struct fgw_try *t = x->t;
+    if (!t) return;
+    x->t = NULL;
+    fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
+    fgw_lease_put(&t->lease);
+    fgw_pool_unref(t->lease.pool);
+    fgw_slab_put(&x->w->tries, t);
+}
+
+/* ---- the request's body ---- */
+void fgw_try_request_body(struct fgw_exchange *x, struct fgw_span s)
+{
+    struct fgw_try *t = x->t;
+    bool sent = t && t->state >= FGW_TRY_SENT;
+    if (x->tunnel) {
+        if (sent) t->lease.side->down->send_body(t->lease.side, s);
+        return;
+    }
+    if (!sent || (!x->kept_lost && x->kept.bytes + s.len <= KEEP_MAX && t->state == FGW_TRY_SENT)) {
+        fgw_span_ref(s);
+        if (!fgw_buf_push(&x->w->loop.bufs, &x->kept, s)) {
+            fgw_span_drop(&s);
+            fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
+            return;
+        }
+    } else if (!x->kept_lost) {
+        x->kept_lost = true;
+        fgw_buf_clear(&x->w->loop.bufs, &x->kept);
+    }
+    if (sent) t->lease.side->down->send_body(t->lease.side, s);
+}
+
+void fgw_try_request_end(struct fgw_exchange *x)
+{
+    struct fgw_try *t = x->t;
+    if (!t || t->state < FGW_TRY_SENT || t->request_done) return;
+    t->request_done = true;
+    if (x->trailers) {
+        struct fgw_out_field f[FGW_FIELDS_MAX];
+        t->lease.side->down->send_trailers(t->lease.side, f, fgw_msg_fields(x->trailers, f));
+    }
+    t->lease.side->down->finish(t->lease.side);
+    if (t->state == FGW_TRY_SENT) first_byte_timer(t);
+}
+
+/* ---- upstream side: up calls ---- */
+#define ENTER(s) struct fgw_try *t = (s)->user; struct fgw_exchange *x = t->x
+
+static void on_info(struct fgw_side *s, struct fgw_msg *m)
+{
+    ENTER(s);
+    struct fgw_out_field f[FGW_FIELDS_MAX];
+    struct fgw_out o = {.fields = f, .nfields = fgw_msg_fields(m, f), .status = m->head.status,
+                        .reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len)};
+    if (x->rp == FGW_RP_WAIT) x->front->down->send_info(x->front, &o);
+}
+
+static void on_head(struct fgw_side *s, struct fgw_msg *m)
+{
+    ENTER(s);
+    t->state = FGW_TRY_WON;
+    fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
+    fgw_buf_clear(&x->w->loop.bufs, &x->kept);
+    x->kept_lost = true;
+    fgw_exchange_reply_head(x, m);
+    leave(x);
+}
+
+static void on_body(struct fgw_side *s, struct fgw_span bytes)
+{
+    ENTER(s);
+    (void)t;
+    fgw_relay_reply(x, bytes, false);
+    leave(x);
+}
+
+static void on_trailers(struct fgw_side *s, struct fgw_msg *m)
+{
+    ENTER(s);
+    (void)t;
+    x->reply_trailers = m;
+}
+
+static void on_end(struct fgw_side *s)
+{
+    ENTER(s);
+    t->ended = true;
+    x->reply_ended = true;
+    fgw_relay_reply(x, (struct fgw_span){0}, true);
+    leave(x);
+}
+
+static void on_tunnel(struct fgw_side *s)
+{
+    ENTER(s);
+    (void)t;
+    if (x->rp != FGW_RP_BODY) {                        /* the 101 did not pass the chain */
+        fgw_exchange_refuse(x, fgw_fail(FGW_E_UPSTREAM_UPGRADE, FGW_BY_GATEWAY));
+        leave(x);
+        return;
+    }
+    x->tunnel = true, x->request_ended = false;
+    fgw_timer_cancel(&x->w->loop.wheel, &x->deadline);
+    fgw_exchange_detach(x);
+    s->down->tunnel(s);
+    x->front->down->tunnel(x->front);
+}
+
+static void on_room(struct fgw_side *s, uint64_t n)
+{
+    ENTER(s);
+    (void)t;
+    fgw_relay_credit(x, FGW_DIR_REQUEST, n);
+}
+
+static void on_abort(struct fgw_side *s, struct fgw_fail why, bool processed)
+{
+    ENTER(s);
+    if (x->tunnel && x->reply_ended) x->ended = true;  /* half of it had ended properly; the reset is how some peers say goodbye */
+    else try_failed(t, why, processed);
+    leave(x);
+}
+
+static const struct fgw_side_up try_up = {on_info, on_head, on_body, on_trailers, on_end, on_tunnel, on_room, on_abort};

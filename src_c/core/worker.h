@@ -1,0 +1,54 @@
+/* core/worker.h: one engine. All that Python sees of the C half while it serves.
+ *
+ * Owner    one thread. Nested in any loop that can watch a descriptor: when fd() is readable, call turn().
+ * Settle   every entry (turn, and each call below that queues) ends in settle: ready list, flush, deliver errors, free the dead, arm the timer.
+ * Snapshots segments are added by content address, a snapshot is prepared (validated, pools and tables bound; nothing visible yet), then
+ *          committed (a pointer swap) or discarded. Requests in flight keep theirs until both heads are done.
+ * Errors   functions that can refuse write a sentence into err (size err_n, always NUL-ended) and return -1 or NULL. */
+#ifndef FGW_CORE_WORKER_H
+#define FGW_CORE_WORKER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/clock.h"
+#include "io/shm.h"
+
+struct fgw_worker;
+struct fgw_snapshot;
+
+struct fgw_worker_options {
+    struct fgw_shm *shm;                     /* mapped; kept by the caller for the worker's life */
+    uint32_t column;                         /* this worker's column */
+    const struct fgw_clock_source *clock;    /* NULL: the system's */
+};
+struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err, size_t err_n);
+void fgw_worker_free(struct fgw_worker *w);  /* closes everything at once; debug builds demand zero live objects */
+
+int  fgw_worker_fd(const struct fgw_worker *w);
+void fgw_worker_turn(struct fgw_worker *w);  /* one batch of ready events, never blocks */
+int  fgw_worker_wait(struct fgw_worker *w, int ms);  /* for loops without Python (tests, benchmarks): wait up to ms (-1: for ever) and turn; events served */
+
+/* Segments. add takes over no fd: it maps and the caller may close. Adding a known hash is a no-op. Returns 0. */
+int  fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n);
+int  fgw_worker_segment_add_bytes(struct fgw_worker *w, const void *p, size_t n, char *err, size_t err_n);   /* copies: tests */
+bool fgw_worker_segment_has(const struct fgw_worker *w, uint64_t hash);
+struct fgw_snapshot *fgw_worker_prepare(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n);
+void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s);    /* takes s over; segments nobody names any more are unmapped */
+void fgw_worker_discard(struct fgw_worker *w, struct fgw_snapshot *s);
+uint64_t fgw_worker_generation(const struct fgw_worker *w);              /* of the committed snapshot; 0: none */
+
+/* Listening sockets. listener_id: the listener's id in the snapshot; socket_id: the supervisor's name of this one socket, unique in a
+ * worker: a listener has one for each bind, and for a time those of a slot whose worker is away. fd is already bound, listening and
+ * non-blocking; it is dup'ed. shared: an EPOLLEXCLUSIVE socket of all workers (unix). A listener whose id is in no snapshot accepts
+ * nothing until it is. A known socket_id is refused. */
+int  fgw_worker_listen(struct fgw_worker *w, uint32_t listener_id, uint32_t socket_id, int fd, bool shared, char *err, size_t err_n);
+int  fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id);      /* closes the dup, connections stay; -1: not known */
+
+/* Stop accepting, answer what is in flight with Connection: close, close idle ones; at the deadline cut the rest. */
+void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms);
+bool fgw_worker_drained(const struct fgw_worker *w);
+
+struct fgw_live { uint64_t conns, exchanges, tries, timers, blocks, block_bytes, mallocs, buf_nodes, h1_servers, h1_clients, snapshots, segments, pools; };
+void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *out);
+
+#endif

@@ -1,0 +1,51 @@
+/* core/worker_impl.h: the worker's inside, for core only. */
+#ifndef FGW_CORE_WORKER_IMPL_H
+#define FGW_CORE_WORKER_IMPL_H
+#include "core/snapshot.h"
+#include "core/stats.h"
+#include "core/worker.h"
+#include "io/listen.h"
+
+/* A listener as the worker holds it, over reloads: its sockets, its connections' limits. Freed when unlistened and its last connection is gone. */
+struct fgw_listener {
+    struct fgw_link link;
+    struct fgw_worker *w;
+    uint32_t id, conns;
+    struct fgw_h1_limits limits;
+    bool proxy_protocol, retired;
+    struct fgw_link sockets;             /* fgw_door */
+};
+struct fgw_door { struct fgw_accept a; struct fgw_link link; struct fgw_listener *l; uint32_t socket_id; };
+struct fgw_front {                       /* one client connection */
+    struct fgw_link link;
+    struct fgw_listener *l;
+    struct fgw_h1_server *server;        /* NULL while a stage is at work */
+    struct fgw_proxy_stage *stage;
+};
+struct fgw_ticket_slot { struct fgw_exchange *x; uint32_t generation, next_free; };
+
+struct fgw_worker {
+    struct fgw_loop loop;
+    struct fgw_h1_env h1;
+    struct fgw_pool_env upstream;
+    struct fgw_slab exchanges, tries, fronts, calls;
+    struct fgw_link segments, pools, listeners, front_list, live;   /* live: exchanges */
+    struct fgw_snapshot *snap;           /* committed; NULL before the first */
+    struct fgw_shm *shm;
+    uint32_t column;
+    struct fgw_gauges *gauges;
+    struct fgw_ring *log, *errors;
+    struct fgw_ticket_slot *tickets;
+    uint32_t ntickets, free_ticket;
+    uint64_t id_high, id_count;          /* request ids */
+    struct fgw_job after_drain;
+    struct fgw_timer drain_timer, pause_timer;
+    bool draining, accept_paused;
+    uint32_t snapshots, spare_fd_lost;
+    int spare_fd;
+};
+void fgw_worker_settle(struct fgw_worker *w);
+void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));   /* error log line */
+bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
+
+#endif

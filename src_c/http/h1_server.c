@@ -1,0 +1,595 @@
+/* The side that faces clients. States: see h1.h. */
+#include "http/h1_impl.h"
+#include <errno.h>
+#include "http/problem.h"
+
+enum in  { IN_IDLE, IN_HEAD, IN_BODY, IN_TRAILERS, IN_DONE, IN_TUNNEL, IN_LINGER, IN_CLOSED };
+enum out { OUT_WAIT, OUT_BODY, OUT_DONE, OUT_TUNNEL, OUT_SHUT };
+enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, PIPELINE_MAX = 64 << 10 };
+
+struct fgw_h1_server {
+    struct fgw_conn conn;
+    struct fgw_side side;
+    struct fgw_h1_env *env;
+    const struct fgw_h1_limits *lim;
+    const struct fgw_h1_server_user *user;
+    void *owner;
+    struct fgw_peer peer;
+    char address[48];
+    struct fgw_msg *msg;            /* being parsed: a head or a trailer section */
+    struct fgw_body body;
+    struct fgw_h1_writer w;
+    struct fgw_timer read_timer, write_timer;
+    struct fgw_job ready, dead;
+    uint64_t window;                /* body bytes that may still be given up */
+    uint64_t born_ms, body_ms, paused_ms, blocked_ms, blocked_sent;
+    uint64_t discarded;
+    uint32_t requests, probes;
+    uint8_t in, out;
+    uint8_t minor;
+    bool keep, draining;            /* after this request; the connection takes no further one */
+    bool head_request, expect;      /* expect: a 100-continue is owed and the body has not begun */
+    bool discard;                   /* the rest of this body is not wanted */
+    bool failing;                   /* the codec ends this request itself; down calls are ignored */
+};
+
+static const struct fgw_side_down down;
+static const struct fgw_conn_user conn_user;
+static void input(struct fgw_h1_server *s);
+
+static struct fgw_h1_server *of(struct fgw_side *side) { return fgw_container(side, struct fgw_h1_server, side); }
+static uint64_t now(const struct fgw_h1_server *s) { return fgw_loop_ms(s->env->loop); }
+static void read_timer(struct fgw_h1_server *s, uint64_t ms) { fgw_loop_timer(s->env->loop, &s->read_timer, ms); }
+static void later(struct fgw_h1_server *s) { fgw_job_add(&s->env->loop->ready, &s->ready); }
+
+/* ---- ends ---- */
+static void free_server(struct fgw_job *j)
+{
+    struct fgw_h1_server *s = fgw_container(j, struct fgw_h1_server, dead);
+    fgw_slab_put(&s->env->servers, s);
+}
+
+/* The connection is over: tell whoever is bound, then the owner; memory goes at settle. Only from up-call context. */
+static void over(struct fgw_h1_server *s, struct fgw_fail why)
+{
+    if (s->in == IN_CLOSED) return;
+    s->in = IN_CLOSED;
+    fgw_conn_close(&s->conn, false);
+    if (s->side.up) {
+        const struct fgw_side_up *up = s->side.up;
+        up->on_abort(&s->side, why, true);
+        s->side.up = NULL;
+    }
+    fgw_msg_put(s->msg), s->msg = NULL;
+    fgw_timer_cancel(&s->env->loop->wheel, &s->read_timer);
+    fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
+    fgw_link_remove(&s->ready.link);
+    s->user->gone(s);
+    fgw_job_add(&s->env->loop->dead, &s->dead);
+}
+
+static void gone(struct fgw_h1_server *s) { over(s, fgw_fail(FGW_E_CLIENT_GONE, FGW_BY_CLIENT)); }
+
+/* The last answer is queued. Unread input would turn close(2) into a reset that can overtake it, so read on for a while. */
+static void linger(struct fgw_h1_server *s)
+{
+    s->draining = true;
+    if (s->conn.eof || (s->in == IN_DONE && !fgw_conn_in_len(&s->conn) && !s->failing)) {
+        s->in = IN_LINGER;
+        fgw_conn_finish(&s->conn);
+        return;
+    }
+    s->in = IN_LINGER;
+    s->discarded = 0;
+    fgw_conn_shut(&s->conn);
+    fgw_conn_want_read(&s->conn, true);
+    read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
+    if (fgw_conn_in_len(&s->conn)) later(s);
+}
+
+static void idle(struct fgw_h1_server *s)
+{
+    s->in = IN_IDLE, s->out = OUT_WAIT;
+    s->discard = s->expect = s->failing = false;
+    s->probes = 0;
+    if (s->conn.eof && !fgw_conn_in_len(&s->conn)) {
+        fgw_conn_finish(&s->conn);
+        s->in = IN_LINGER;
+        return;
+    }
+    read_timer(s, s->lim->keepalive_ms);
+    fgw_conn_want_read(&s->conn, true);
+    if (fgw_conn_in_len(&s->conn)) later(s);
+}
+
+/* The reply is complete and nobody is bound: what becomes of the connection. Only queues. */
+static void reply_over(struct fgw_h1_server *s)
+{
+    if (!s->keep || s->draining) linger(s);
+    else if (s->in == IN_DONE) idle(s);
+    else {                                             /* an early answer: take in the rest of the body, within bounds */
+        s->discard = true, s->discarded = 0;
+        fgw_conn_want_read(&s->conn, true);
+        read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
+        if (fgw_conn_in_len(&s->conn)) later(s);
+    }
+}
+
+/* The codec's own answer to what never became a request, or stopped being one. */
+static void refuse(struct fgw_h1_server *s, enum fgw_err why)
+{
+    int status = fgw_err_status(why);
+    struct fgw_fail f = fgw_fail(why, FGW_BY_CLIENT);
+    s->failing = true;
+    s->keep = false;
+    if (s->side.up) {
+        s->side.up->on_abort(&s->side, f, true);
+        s->side.up = NULL;
+    } else s->user->refused(s, s->msg, why);
+    if (s->out != OUT_WAIT || !status) {               /* a reply has begun: only an unfinished message tells the truth */
+        if (s->out == OUT_WAIT || s->out == OUT_BODY) fgw_conn_finish(&s->conn);
+        s->in = IN_LINGER;
+        return;
+    }
+    char body[FGW_PROBLEM_MAX], head[FGW_PROBLEM_MAX];
+    uint32_t n = fgw_problem_write(why, status, body);
+    struct fgw_str reason = fgw_reason(status);
+    int h = snprintf(head, sizeof head,
+                     "HTTP/1.1 %d %.*s\r\ndate: %s\r\ncontent-type: application/problem+json\r\ncontent-length: %u\r\nconnection: close\r\n\r\n",
+                     status, (int)reason.n, reason.p, fgw_clock_date(&s->env->loop->clock), n);
+    fgw_conn_copy(&s->conn, head, (size_t)h);
+    if (!s->head_request) fgw_conn_copy(&s->conn, body, n);
+    s->out = OUT_DONE;
+    linger(s);
+}
+
+/* ---- input ---- */
+static void begin(struct fgw_h1_server *s, uint64_t length)
+{
+    struct fgw_msg *m = s->msg;
+    s->msg = NULL;
+    s->requests++;
+    s->minor = m->head.minor;
+    s->head_request = m->head.method == FGW_M_HEAD;
+    s->expect = m->expect && m->framing != FGW_BODY_NONE;
+    s->keep = m->keep_alive;
+    s->discard = s->failing = false;
+    s->window = s->lim->window;
+    s->out = OUT_WAIT;
+    s->in = m->framing == FGW_BODY_NONE || (m->framing == FGW_BODY_LENGTH && length == 0) ? IN_DONE : IN_BODY;
+    if (s->in == IN_BODY) {
+        fgw_body_start(&s->body, m->framing, length);
+        s->body_ms = s->expect ? 0 : now(s), s->paused_ms = 0;
+        read_timer(s, s->lim->body_idle_ms);
+    }
+    s->side = (struct fgw_side){.down = &down, .peer = &s->peer, .minor = s->minor, .h = 1};
+    s->user->begin(s, &s->side);
+    if (!s->side.up) {                                 /* nobody took it: out of memory, or shedding */
+        fgw_msg_put(m);
+        refuse(s, FGW_E_OVERLOAD);
+        return;
+    }
+    s->side.up->on_head(&s->side, m);
+    if (s->in == IN_DONE && s->side.up) s->side.up->on_end(&s->side);
+}
+
+static bool read_head(struct fgw_h1_server *s)
+{
+    struct fgw_conn *c = &s->conn;
+    uint32_t n = fgw_conn_in_len(c);
+    if (n == 0) return false;
+    if (s->draining) {
+        linger(s);
+        return false;
+    }
+    if (!s->msg && !(s->msg = fgw_msg_get(&s->env->msgs))) {
+        refuse(s, FGW_E_NO_MEMORY);
+        return false;
+    }
+    s->head_request = false;
+    int r = fgw_head_parse_request(&s->msg->head, fgw_conn_in(c), n, &s->lim->head);
+    if (r == 0) {
+        if (s->in == IN_IDLE) s->in = IN_HEAD, read_timer(s, s->lim->head_ms);
+        return false;
+    }
+    enum fgw_err e = FGW_E_NONE;
+    enum fgw_framing f = FGW_BODY_NONE;
+    uint64_t length = 0;
+    if (r < 0) e = (enum fgw_err)s->msg->head.err;
+    if (!e) e = fgw_framing_request(&s->msg->head, &f, &length);
+    if (!e) e = fgw_msg_connection(s->msg, true);
+    if (e) {
+        refuse(s, e);
+        return false;
+    }
+    s->msg->b = fgw_block_ref(c->in_b);
+    s->msg->framing = (uint8_t)f, s->msg->length = length;
+    fgw_conn_take(c, (uint32_t)r);
+    begin(s, length);
+    return true;
+}
+
+static bool too_slow(const struct fgw_h1_server *s)
+{
+    uint64_t ms = now(s) - s->body_ms;
+    return s->lim->body_rate && s->body_ms && ms > RATE_GRACE_MS && s->body.total * 1000 < (uint64_t)s->lim->body_rate * ms;
+}
+
+static void body_data(struct fgw_h1_server *s, uint32_t off, uint32_t len)
+{
+    if (s->expect) s->expect = false, s->body_ms = now(s);
+    if (s->discard || !s->side.up) {
+        s->discarded += len;
+        return;
+    }
+    s->window -= len < s->window ? len : s->window;
+    s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off + off, len});
+}
+
+static void body_end(struct fgw_h1_server *s)
+{
+    s->in = IN_DONE;
+    s->expect = false;
+    if (s->side.up) s->side.up->on_end(&s->side);
+    else if (s->out == OUT_DONE) reply_over(s);        /* the rest of an early-answered request */
+}
+
+static bool body_paused(struct fgw_h1_server *s)
+{
+    if (s->discard || s->window) return false;
+    if (!s->paused_ms) s->paused_ms = now(s);
+    fgw_conn_want_read(&s->conn, false);
+    return true;
+}
+
+static bool read_body(struct fgw_h1_server *s)
+{
+    while (s->in == IN_BODY && fgw_conn_in_len(&s->conn)) {
+        if (body_paused(s)) return false;
+        uint32_t pos = 0, off = 0, len = 0;
+        enum fgw_body_event e = fgw_body_next(&s->body, &s->lim->body, fgw_conn_in(&s->conn), fgw_conn_in_len(&s->conn), &pos, &off, &len);
+        if (e == FGW_BODY_BAD) {
+            refuse(s, (enum fgw_err)s->body.err);
+            return false;
+        }
+        if (e == FGW_BODY_DATA) body_data(s, off, len);
+        if (s->in != IN_BODY) return false;
+        fgw_conn_take(&s->conn, pos);
+        if (e == FGW_BODY_END) body_end(s);
+        else if (e == FGW_BODY_TRAILERS) s->in = IN_TRAILERS;
+        else if (e == FGW_BODY_MORE) break;
+        else if (s->body.framing == FGW_BODY_LENGTH && s->body.left == 0) body_end(s);
+    }
+    if (s->in != IN_BODY) return s->in != IN_CLOSED;
+    if (s->discard && s->discarded > DISCARD_MAX) s->keep = false, linger(s);
+    else if (too_slow(s)) refuse(s, FGW_E_BODY_TOO_SLOW);
+    else if (s->out != OUT_DONE) read_timer(s, s->lim->body_idle_ms);
+    return false;
+}
+
+static bool read_trailers(struct fgw_h1_server *s)
+{
+    if (!fgw_conn_in_len(&s->conn)) return false;
+    if (!s->msg && !(s->msg = fgw_msg_get(&s->env->msgs))) {
+        refuse(s, FGW_E_NO_MEMORY);
+        return false;
+    }
+    struct fgw_head_limits lim = {s->lim->head.line_max, s->lim->head.field_max, s->lim->body.trailer_max, s->lim->body.trailer_fields};
+    int r = fgw_head_parse_trailers(&s->msg->head, fgw_conn_in(&s->conn), fgw_conn_in_len(&s->conn), &lim);
+    if (r == 0) return false;
+    if (r < 0) {
+        refuse(s, s->msg->head.err == FGW_E_BAD_FIELD ? FGW_E_BAD_CHUNK : (enum fgw_err)s->msg->head.err);
+        return false;
+    }
+    struct fgw_msg *m = s->msg;
+    s->msg = NULL;
+    m->b = fgw_block_ref(s->conn.in_b);
+    fgw_conn_take(&s->conn, (uint32_t)r);
+    if (s->side.up && !s->discard && m->head.nfields) s->side.up->on_trailers(&s->side, m);
+    else fgw_msg_put(m);
+    if (s->in == IN_TRAILERS) body_end(s);
+    return true;
+}
+
+static bool read_tunnel(struct fgw_h1_server *s)
+{
+    uint32_t n = fgw_conn_in_len(&s->conn);
+    read_timer(s, s->lim->tunnel_idle_ms);
+    if (n && body_paused(s)) return false;
+    if (n && s->side.up) {
+        s->window -= n < s->window ? n : s->window;
+        s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off, n});
+        fgw_conn_take(&s->conn, n);
+    }
+    if (s->conn.eof && s->side.up && s->in == IN_TUNNEL) {
+        s->in = IN_DONE;
+        s->side.up->on_end(&s->side);
+    }
+    return false;
+}
+
+static bool read_linger(struct fgw_h1_server *s)
+{
+    uint32_t n = fgw_conn_in_len(&s->conn);
+    s->discarded += n;
+    if (n) fgw_conn_take(&s->conn, n);
+    if (s->conn.eof || s->discarded > DISCARD_MAX) fgw_conn_finish(&s->conn);
+    return false;
+}
+
+/* The end of the client's bytes. After a whole request it may only be half of the connection: it still gets its answer. */
+static void input_end(struct fgw_h1_server *s)
+{
+    switch (s->in) {
+    case IN_IDLE: case IN_HEAD: gone(s); break;
+    case IN_BODY: case IN_TRAILERS:
+        if (s->side.up) over(s, fgw_fail(FGW_E_BODY_TRUNCATED, FGW_BY_CLIENT));
+        else gone(s);
+        break;
+    case IN_DONE:
+        s->keep = false;
+        if (s->out == OUT_WAIT && s->lim->half_close_probe_ms) read_timer(s, s->lim->half_close_probe_ms);
+        break;
+    default: break;
+    }
+}
+
+static void input(struct fgw_h1_server *s)
+{
+    for (int i = 0; i < BURST; i++) {
+        bool more = false;
+        switch (s->in) {
+        case IN_IDLE: case IN_HEAD: more = read_head(s); break;
+        case IN_BODY:     more = read_body(s); break;
+        case IN_TRAILERS: more = read_trailers(s); break;
+        case IN_TUNNEL:   more = read_tunnel(s); break;
+        case IN_LINGER:   more = read_linger(s); break;
+        default: break;
+        }
+        if (s->in == IN_CLOSED) return;
+        if (s->in == IN_DONE && fgw_conn_in_len(&s->conn) >= PIPELINE_MAX) fgw_conn_want_read(&s->conn, false);
+        if (!more) {
+            if (s->conn.eof && (!fgw_conn_in_len(&s->conn) || s->in == IN_HEAD || s->in == IN_BODY || s->in == IN_TRAILERS)) {
+                if (s->in == IN_BODY && fgw_conn_in_len(&s->conn)) return;   /* paused: the rest is still to be given up */
+                input_end(s);
+            }
+            return;
+        }
+    }
+    if (fgw_conn_in_len(&s->conn)) later(s);           /* a long pipeline: others first */
+}
+
+static void on_input(struct fgw_conn *c) { input(fgw_container(c, struct fgw_h1_server, conn)); }
+
+static void ready(struct fgw_job *j)
+{
+    struct fgw_h1_server *s = fgw_container(j, struct fgw_h1_server, ready);
+    if (s->in != IN_CLOSED) input(s);
+}
+
+/* ---- output ---- */
+static void on_sent(struct fgw_conn *c, uint64_t n)
+{
+    struct fgw_h1_server *s = fgw_container(c, struct fgw_h1_server, conn);
+    if (!c->out.bytes) {
+        if (s->blocked_ms) s->blocked_ms = 0, fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
+    } else {
+        if (!s->blocked_ms) s->blocked_ms = now(s), s->blocked_sent = c->sent;
+        if (n || !fgw_timer_armed(&s->write_timer)) fgw_loop_timer(s->env->loop, &s->write_timer, s->lim->send_idle_ms);
+        uint64_t ms = now(s) - s->blocked_ms;
+        if (s->lim->send_rate && ms > RATE_GRACE_MS && (c->sent - s->blocked_sent) * 1000 < (uint64_t)s->lim->send_rate * ms) {
+            over(s, fgw_fail(FGW_E_SEND_TOO_SLOW, FGW_BY_CLIENT));
+            return;
+        }
+    }
+    uint64_t room = fgw_h1_writer_acked(&s->w, c->out.bytes);
+    if (s->out == OUT_TUNNEL) read_timer(s, s->lim->tunnel_idle_ms);
+    if (room && s->side.up) s->side.up->on_room(&s->side, room);
+}
+
+static void on_fail(struct fgw_conn *c)
+{
+    struct fgw_h1_server *s = fgw_container(c, struct fgw_h1_server, conn);
+    gone(s);
+}
+
+static const struct fgw_conn_user conn_user = {.on_input = on_input, .on_sent = on_sent, .on_fail = on_fail};
+
+static void probe(struct fgw_h1_server *s)
+{
+    if (s->minor == 0 || s->out != OUT_WAIT) return;
+    fgw_conn_copy(&s->conn, "HTTP/1.1 102 Processing\r\n\r\n", 27);   /* a client that is gone answers with a reset */
+    read_timer(s, (uint64_t)s->lim->half_close_probe_ms << (s->probes < 6 ? ++s->probes : 6));
+}
+
+static void read_timeout(struct fgw_timer *t)
+{
+    struct fgw_h1_server *s = fgw_container(t, struct fgw_h1_server, read_timer);
+    switch (s->in) {
+    case IN_IDLE: over(s, fgw_fail(FGW_E_IDLE_TIMEOUT, FGW_BY_CLIENT)); break;
+    case IN_HEAD: refuse(s, FGW_E_HEAD_TIMEOUT); break;
+    case IN_BODY: case IN_TRAILERS:
+        if (s->out == OUT_DONE) s->keep = false, linger(s);
+        else if (!s->discard && !s->window) read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
+        else refuse(s, FGW_E_BODY_TIMEOUT);
+        break;
+    case IN_DONE:
+        if (s->conn.eof) probe(s);
+        break;
+    case IN_TUNNEL: over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT)); break;
+    case IN_LINGER:                                    /* what cannot be delivered in time is the write timer's affair */
+        if (s->conn.out.bytes) fgw_conn_finish(&s->conn);
+        else gone(s);
+        break;
+    default: break;
+    }
+}
+
+static void write_timeout(struct fgw_timer *t)
+{
+    over(fgw_container(t, struct fgw_h1_server, write_timer), fgw_fail(FGW_E_SEND_TIMEOUT, FGW_BY_CLIENT));
+}
+
+/* ---- downward ---- */
+static bool may_keep(const struct fgw_h1_server *s, const struct fgw_out *o)
+{
+    if (!s->keep || o->close || s->draining || (s->expect && s->in == IN_BODY)) return false;
+    if (s->lim->requests_max && s->requests >= s->lim->requests_max) return false;
+    return !s->lim->connection_ms || now(s) - s->born_ms < s->lim->connection_ms;
+}
+
+static void send_info(struct fgw_side *side, const struct fgw_out *o)
+{
+    struct fgw_h1_server *s = of(side);
+    if (s->failing || s->minor == 0 || s->out != OUT_WAIT) return;   /* 1.0 has no 1xx (RFC 9110 section 15.2) */
+    if (o->status == 100 && s->expect) {
+        s->expect = false, s->body_ms = now(s);
+        read_timer(s, s->lim->body_idle_ms);
+    }
+    char hop[1] = "";
+    fgw_h1_send_reply(&s->conn, o, fgw_str(hop, 0));
+}
+
+static void send_head(struct fgw_side *side, const struct fgw_out *o)
+{
+    struct fgw_h1_server *s = of(side);
+    char hop[FGW_H1_HOP_MAX + 64];
+    if (s->failing || s->out != OUT_WAIT) return;
+    bool tunnel = o->status == 101;
+    s->keep = !tunnel && may_keep(s, o);
+    bool bodyless = s->head_request || o->no_body || o->status == 204 || o->status == 304;
+    uint32_t n = fgw_h1_reply_framing(&s->w, o, bodyless, s->minor > 0, hop);
+    if (s->w.framing == FGW_BODY_CLOSE) s->keep = false;
+    n += fgw_h1_connection(o, tunnel, s->keep, s->minor, hop + n);
+    s->out = OUT_BODY;
+    if (!fgw_h1_send_reply(&s->conn, o, fgw_str(hop, n))) fgw_conn_kill(&s->conn);
+}
+
+static void send_body(struct fgw_side *side, struct fgw_span bytes)
+{
+    struct fgw_h1_server *s = of(side);
+    if (s->failing || s->out == OUT_DONE || s->out == OUT_SHUT) return;
+    if (!fgw_h1_writer_body(&s->w, &s->conn, bytes)) fgw_conn_kill(&s->conn);
+}
+
+static void send_trailers(struct fgw_side *side, const struct fgw_out_field *f, uint32_t n)
+{
+    struct fgw_h1_server *s = of(side);
+    if (!s->failing && s->out == OUT_BODY) fgw_h1_writer_trailers(&s->w, &s->conn, f, n);
+}
+
+static void finish(struct fgw_side *side)
+{
+    struct fgw_h1_server *s = of(side);
+    if (s->failing) return;
+    if (s->out == OUT_TUNNEL) s->out = OUT_SHUT, fgw_conn_shut(&s->conn);
+    else if (s->out == OUT_BODY) {
+        s->out = OUT_DONE;
+        if (!fgw_h1_writer_end(&s->w, &s->conn)) s->keep = false, fgw_conn_finish(&s->conn);   /* shorter than promised */
+    }
+}
+
+static void tunnel(struct fgw_side *side)
+{
+    struct fgw_h1_server *s = of(side);
+    if (s->failing || s->in != IN_DONE) return;
+    s->in = IN_TUNNEL, s->out = OUT_TUNNEL;
+    s->w.framing = FGW_BODY_CLOSE;
+    s->keep = false;
+    fgw_conn_want_read(&s->conn, true);
+    read_timer(s, s->lim->tunnel_idle_ms);
+    if (fgw_conn_in_len(&s->conn) || s->conn.eof) later(s);
+}
+
+static void credit(struct fgw_side *side, uint64_t n)
+{
+    struct fgw_h1_server *s = of(side);
+    bool was = s->window == 0;
+    s->window += n;
+    if (!was || s->failing || (s->in != IN_BODY && s->in != IN_TUNNEL)) return;
+    if (s->paused_ms) s->body_ms += now(s) - s->paused_ms, s->paused_ms = 0;   /* the wait was ours, not the client's */
+    fgw_conn_want_read(&s->conn, true);
+    if (fgw_conn_in_len(&s->conn) || s->conn.eof) later(s);
+}
+
+static void stop_reading(struct fgw_side *side, enum fgw_err why)
+{
+    struct fgw_h1_server *s = of(side);
+    (void)why;
+    if (s->failing || (s->in != IN_BODY && s->in != IN_TRAILERS)) return;
+    s->discard = true;
+    fgw_conn_want_read(&s->conn, true);
+    if (fgw_conn_in_len(&s->conn)) later(s);
+}
+
+static void abort_(struct fgw_side *side, enum fgw_err why)
+{
+    struct fgw_h1_server *s = of(side);
+    (void)why;
+    if (s->failing) return;
+    s->failing = true, s->keep = false;
+    s->in = IN_LINGER;
+    fgw_conn_finish(&s->conn);                         /* what was said is delivered; the message stays visibly unfinished */
+}
+
+static void release(struct fgw_side *side)
+{
+    struct fgw_h1_server *s = of(side);
+    side->up = NULL;
+    if (s->failing || s->in == IN_CLOSED) return;
+    if (s->out == OUT_DONE) reply_over(s);
+    else abort_(side, FGW_E_CANCELLED);
+}
+
+static const struct fgw_side_down down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
+
+/* ---- life ---- */
+static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_h1_limits *lim, const struct fgw_h1_server_user *user,
+                                         void *owner, const struct fgw_peer *peer)
+{
+    struct fgw_h1_server *s = fgw_slab_get(&e->servers);
+    if (!s) return NULL;
+    *s = (struct fgw_h1_server){.env = e, .lim = lim, .user = user, .owner = owner, .peer = *peer, .born_ms = fgw_loop_ms(e->loop),
+                                .ready = {.run = ready}, .dead = {.run = free_server},
+                                .read_timer = {.fire = read_timeout}, .write_timer = {.fire = write_timeout}};
+    uint32_t n = peer->address.n < sizeof s->address ? peer->address.n : sizeof s->address;
+    if (n) memcpy(s->address, peer->address.p, n);
+    s->peer.address = fgw_str(s->address, n);
+    s->minor = 1;
+    read_timer(s, lim->head_ms);
+    return s;
+}
+
+struct fgw_h1_server *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
+                                        const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer)
+{
+    struct fgw_h1_server *s = server_init(e, lim, user, owner, peer);
+    if (s && fgw_conn_init(&s->conn, e->loop, fd, false, &conn_user) < 0) {
+        fgw_timer_cancel(&e->loop->wheel, &s->read_timer);
+        fgw_slab_put(&e->servers, s);
+        return NULL;
+    }
+    return s;
+}
+
+struct fgw_h1_server *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
+                                               const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer)
+{
+    struct fgw_h1_server *s = server_init(e, lim, user, owner, peer);
+    if (s) fgw_conn_init_memory(&s->conn, e->loop, tp, &conn_user);
+    return s;
+}
+
+void *fgw_h1_server_owner(const struct fgw_h1_server *s) { return s->owner; }
+struct fgw_conn *fgw_h1_server_conn(struct fgw_h1_server *s) { return &s->conn; }
+struct fgw_peer *fgw_h1_server_peer(struct fgw_h1_server *s) { return &s->peer; }
+void fgw_h1_server_input(struct fgw_h1_server *s) { later(s); }
+
+void fgw_h1_server_drain(struct fgw_h1_server *s)
+{
+    s->draining = true;
+    if (s->in == IN_IDLE && !fgw_conn_in_len(&s->conn)) s->in = IN_LINGER, fgw_conn_finish(&s->conn);
+}
+
+void fgw_h1_server_cut(struct fgw_h1_server *s) { over(s, fgw_fail(FGW_E_DRAINING, FGW_BY_GATEWAY)); }
+size_t fgw_h1_server_size(void) { return sizeof(struct fgw_h1_server); }

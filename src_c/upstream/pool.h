@@ -1,0 +1,91 @@
+/* upstream/pool.h: the connections of one worker to one upstream, and the requests that wait for them.
+ *
+ *   dial ──► DIALING ──ready──► OPEN(used/max) ──close, max age, endpoint gone──► DRAINING ──last out──► gone
+ *                                 ▲  │ lease / put back
+ *                                 └──┘                        (h1: max = 1; h2: the peer's stream limit)
+ *
+ * Owner    the worker; keyed by the upstream's id. A snapshot only names it: it outlives reloads; an unnamed pool drains by itself.
+ * Memory   conns in the worker's slab; endpoints by malloc, only when membership changes.
+ * Holds    sum(conns) <= max_connections. Every idle conn is watched for reading, so a peer's close takes it off its list before
+ *          anyone can lease it. A failed connect tries the next endpoint and avoids the dead one for a while (doubling to 30 s).
+ * Cost     lease with a warm conn: O(1), no allocation. Thread one, no lock. */
+#ifndef FGW_UPSTREAM_POOL_H
+#define FGW_UPSTREAM_POOL_H
+#include "http/h1.h"
+#include "policy/layout.h"
+#include "upstream/endpoint.h"
+
+struct fgw_pool;
+struct fgw_lease;
+
+struct fgw_ep {                              /* one endpoint as this worker knows it */
+    struct fgw_endpoint e;
+    struct fgw_pool *pool;
+    struct fgw_link open;                    /* conns with room, newest first */
+    uint32_t conns, in_flight, fails;
+    int64_t  turn;                           /* the balancer's word */
+    uint64_t avoid_until;                    /* ms; 0: fine */
+    bool     gone;                           /* no longer a member: freed with its last conn */
+};
+/* A balancer. pick never returns an endpoint of weight 0; avoided, unhealthy and already tried ones only if there is no other. */
+struct fgw_pick {
+    const char *name;
+    struct fgw_ep *(*pick)(struct fgw_pool *p, const struct fgw_lease *l);
+};
+extern const struct fgw_pick fgw_pick_rr;
+
+enum { FGW_EPS_MAX = 1024, FGW_TRIED_MAX = 8 };
+struct fgw_pool_env {                        /* one a worker */
+    struct fgw_h1_env *h1;
+    struct fgw_slab conns;
+    int64_t idle, open;                      /* gauges */
+    /* A line for the error log: an endpoint failed. */
+    void (*report)(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err);
+    void *ctx;
+};
+struct fgw_pool {
+    struct fgw_pool_env *env;
+    struct fgw_link link;                    /* the worker's list */
+    uint32_t id, refs;                       /* snapshots that name it, and leases */
+    char name[80];
+    struct fgw_l_upstream set;               /* the settings; its str and arr members are not used */
+    char host[80];                           /* set.host's text */
+    struct fgw_h1_limits limits;
+    const struct fgw_pick *balance;
+    struct fgw_eptable *table;
+    uint32_t seen, neps, conns, dialing, waiters;
+    struct fgw_ep **eps;
+    struct fgw_link waiting;                 /* leases, oldest first */
+    struct fgw_link all;                     /* every conn */
+};
+
+struct fgw_lease {
+    struct fgw_link link;                    /* in pool.waiting */
+    struct fgw_pool *pool;
+    struct fgw_ep *ep;                       /* of the side given */
+    struct fgw_side *side;
+    void (*done)(struct fgw_lease *l);       /* a queued lease: side is set, or fail is. From an up call. */
+    struct fgw_uconn *dial, *conn;
+    struct fgw_timer timer;
+    struct fgw_fail fail;
+    const struct fgw_ep *tried[FGW_TRIED_MAX];   /* compared, never followed */
+    uint8_t ntried, connects;
+    bool fresh;                              /* in: a new connection, please: a warm one just died under this request */
+    bool warm;                               /* out: the connection had served before */
+};
+
+void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1);
+void fgw_pool_env_fini(struct fgw_pool_env *e);
+struct fgw_pool *fgw_pool_new(struct fgw_pool_env *e, uint32_t id, struct fgw_str name);
+void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable *table);   /* a checked UPSTREAM segment; at commit */
+void fgw_pool_refresh(struct fgw_pool *p);       /* take over a changed membership */
+void fgw_pool_ref(struct fgw_pool *p);
+void fgw_pool_unref(struct fgw_pool *p);         /* the last one drains and frees it */
+void fgw_pool_cut(struct fgw_pool *p);           /* close idle conns and mark the others: shutdown */
+
+/* A place on a connection. The side, or NULL: queued (done is called later), or l->fail is set. The lease is zeroed but for pool, done, fresh, tried. */
+struct fgw_side *fgw_lease_get(struct fgw_lease *l);
+void fgw_lease_put(struct fgw_lease *l);         /* release the side; a queued lease is withdrawn; fine on an empty one */
+uint64_t fgw_pool_now(const struct fgw_pool *p);
+
+#endif
