@@ -49,7 +49,7 @@ def path_hash(bytes text not None) -> int:
 
 def slot(hash, parent: int, nslots: int) -> tuple[int, int]:
     """Where the search for a text below the node at `parent` begins in a table of `nslots`, and its tag."""
-    cdef c.fgw_route_slot s = c.fgw_route_slot_of(hash, parent, nslots)
+    cdef c.fgw_route_slot s = c.fgw_route_slot_of(hash, parent, nslots - 1)
     return s.slot, s.tag
 
 

@@ -11,7 +11,7 @@ Owner: the supervisor creates the memory, gives out slots and offsets (fastgw.co
 import os
 
 from libc.errno cimport errno
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastgw._c cimport drain as d
@@ -44,7 +44,7 @@ def eptable_size(uint32_t cap) -> int:
 
 
 def seg_memfd(str name not None, const uint8_t[::1] data not None) -> int:
-    """A memfd with these bytes, sealed against every change; the caller closes it. OSError; no bytes: EINVAL."""
+    """A memfd with these bytes, sealed against every change; the caller closes it. OSError."""
     cdef bytes named = name.encode()
     cdef int fd
     cdef const char *text = named
@@ -58,9 +58,13 @@ def seg_memfd(str name not None, const uint8_t[::1] data not None) -> int:
 
 
 cdef class Shm:
-    """A mapping. Unmapped when freed, so whoever has `address` keeps this object. Closes its own descriptor only."""
+    """A mapping of `size` bytes with `workers` columns; endpoint tables begin at offset `heap`.
+
+    Unmapped when freed, so whoever has `address` keeps this object. Closes its own descriptor only."""
     cdef c.fgw_shm *m
     cdef readonly int fd
+    cdef readonly uint32_t workers
+    cdef readonly uint64_t size, heap
 
     def __cinit__(self):
         self.m, self.fd = NULL, -1
@@ -80,7 +84,7 @@ cdef class Shm:
         self.fd = c.fgw_shm_create(size, workers, &self.m)
         if self.fd < 0:
             raise os_error()
-        return self
+        return self.mapped()
 
     @staticmethod
     def map(int fd) -> Shm:
@@ -91,6 +95,10 @@ cdef class Shm:
         if self.m is NULL:
             raise ShmError((<bytes>why).decode())
         self.fd = os.dup(fd)
+        return self.mapped()
+
+    cdef Shm mapped(self):
+        self.workers, self.size, self.heap = self.m.workers, self.m.size, self.m.heap_off
         return self
 
     @property
@@ -99,19 +107,9 @@ cdef class Shm:
         return <size_t>self.m
 
     @property
-    def workers(self) -> int:
-        """Columns."""
-        return self.m.workers if self.m is not NULL else 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole mapping."""
-        return self.m.size if self.m is not NULL else 0
-
-    @property
-    def heap(self) -> int:
-        """The offset at which endpoint tables may begin."""
-        return self.m.heap_off if self.m is not NULL else 0
+    def used(self) -> int:
+        """Columns below this one have, or have had, a worker; the first always counts."""
+        return min(self.m.used, self.workers) if self.m is not NULL else 0
 
     # ---- counters
     def totals(self, uint32_t slot) -> dict:
@@ -148,15 +146,16 @@ cdef class Shm:
         s.fgw_stats_zero_gauges(self.m, column)
 
     def set_epoch(self, uint32_t column, uint64_t epoch) -> None:
-        """Before a worker starts: the number of its life, not 0. Totals pass over columns without. IndexError."""
+        """Before a worker starts: take its column into use, and number its life. IndexError."""
         self.check(column, self.workers)
+        c.fgw_shm_use(self.m, column)
         s.fgw_stats_gauges(self.m, column).epoch = epoch
 
     def ring_losses(self) -> dict:
         """Over all columns: "access" and "error" lines that found no room, "broken": times a ring was found damaged."""
         cdef uint32_t i
         cdef uint64_t access = 0, error = 0, broken = 0
-        for i in range(self.workers):
+        for i in range(self.used):
             access += c.fgw_shm_log(self.m, i).dropped
             error += c.fgw_shm_error_log(self.m, i).dropped
             broken += c.fgw_shm_log(self.m, i).broken + c.fgw_shm_error_log(self.m, i).broken
@@ -179,8 +178,7 @@ cdef class Shm:
         cdef bytearray room = bytearray(max(n, 1) * sizeof(e.fgw_endpoint))
         cdef e.fgw_endpoint *out = <e.fgw_endpoint *><char *>room
         for i in range(n):
-            slot, generation, weight, healthy, sockaddr, name = taken[i]
-            fill(&out[i], slot, generation, weight, healthy, sockaddr, name)
+            fill(&out[i], taken[i])
         e.fgw_eptable_publish(t, out, <uint32_t>n)
 
     def endpoints(self, uint64_t offset) -> list:
@@ -210,13 +208,13 @@ cdef class Shm:
         return 0
 
 
-cdef int fill(e.fgw_endpoint *out, uint32_t slot, uint32_t generation, uint16_t weight, bint healthy, bytes sockaddr,
-              str name) except -1:
+cdef int fill(e.fgw_endpoint *out, row) except -1:
+    slot, generation, weight, healthy, sockaddr, name = row
     cdef bytes text = name.encode()[:e.FGW_EP_NAME - 1]
     if len(sockaddr) > e.FGW_ADDR_MAX:
         raise ValueError(f"an address of {len(sockaddr)} bytes")
     memset(out, 0, sizeof(e.fgw_endpoint))
-    out.slot, out.generation, out.weight, out.healthy = slot, generation, weight, healthy
+    out.slot, out.generation, out.weight, out.healthy = slot, generation, weight, bool(healthy)
     out.addr_len = <uint8_t>len(sockaddr)
     memcpy(out.addr, <const char *>sockaddr, len(sockaddr))
     memcpy(out.name, <const char *>text, len(text))

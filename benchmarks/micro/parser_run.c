@@ -1,4 +1,4 @@
-/* Parses one message head over and over: parser_vs_llhttp.py counts the instructions inside parse_once.
+/* Parses one message head over and over: parser_vs_llhttp.py counts the instructions inside the parser's own calls.
  *   parser_run FILE request|reply ROUNDS [plain|sse4.2|avx2]      prints the bytes and the fields of one head, and the ns of one
  * Built twice: as it is with our parser, with -DLLHTTP and llhttp's sources with the other. Either way every head is
  * taken whole, the parser's state is fit for the next one afterwards, and each field has been seen by its user: ours

@@ -1,9 +1,9 @@
 """Instructions a byte of our head parser and of llhttp, over several heads: benchmarks/results/parser.json.
 
-Counted by callgrind inside the calls that parse a head, our reset included; nothing is timed for the bound, so a noisy machine gives the
-same figures. llhttp comes with the source distribution of httptools, is built in a temporary folder with our release flags,
-once as it is and once for SSE4.2 (which llhttp takes only at compile time); the bound is against the better of the two.
-Needs the package index, a C compiler and valgrind.
+Counted by callgrind inside the calls that parse a head, our reset included; nothing is timed for the bound, so a noisy
+machine gives the same figures. llhttp comes with the source distribution of httptools and is built in a temporary
+folder with our release flags, once as it is and once for SSE4.2 (which llhttp takes only at compile time); the bound is
+against the better of the two. Needs the package index, a C compiler and valgrind.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROUNDS, ROUNDS_TIMED = 200, 200_000
 
 
 def fetch(folder: Path) -> Path:
-    """Download and unpack httptools' source distribution. Returns llhttp's folder; raises CalledProcessError offline."""
+    """Download and unpack httptools' source distribution. Returns llhttp's folder; CalledProcessError when offline."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-binary", ":all:"]
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-d", str(folder), HTTPTOOLS], check=True)
     with tarfile.open(next(folder.glob("httptools-*.tar.gz"))) as archive:
@@ -109,16 +109,19 @@ def main() -> int:
          "verdict": "met" if row["ratio"] <= BOUND else "missed"} for row in rows
     ]  # fmt: skip
     text = (
-        f"Instructions a byte by callgrind, the head in one piece: our parser at its three scanner levels and llhttp {version} "
-        f"(from {HTTPTOOLS.replace('==', ' ')}) with callbacks that do nothing, both built with the release flags. The ratio is "
-        "our AVX2 level to the better build of llhttp."
+        f"Instructions a byte by callgrind, the head in one piece: our parser at its three scanner levels and llhttp "
+        f"{version} (from {HTTPTOOLS.replace('==', ' ')}) with callbacks that do nothing, both built with the release "
+        "flags. The ratio is our AVX2 level to the better build of llhttp."
     )
-    columns = ["head", "bytes", *(f"{name}: instr/byte" for name in parsers), "ratio", *(f"{name}: ns (this machine, then)" for name in parsers)]
+    per_byte, ns = [f"{name}: instr/byte" for name in parsers], [f"{name}: ns (this machine, then)" for name in parsers]
+    columns = ["head", "bytes", *per_byte, "ratio", *ns]
     table = [
-        [row["head"], row["bytes"], *(row[p]["per_byte"] for p in parsers), row["ratio"], *(row[p]["ns"] for p in parsers)]
-        for row in rows
+        [r["head"], r["bytes"], *(r[p]["per_byte"] for p in parsers), r["ratio"], *(r[p]["ns"] for p in parsers)]
+        for r in rows
     ]
-    result = {"title": "Head parser", "text": text, "columns": columns, "rows": table, "gates": gates, "machine": facts()}
+    result = {
+        "title": "Head parser", "text": text, "columns": columns, "rows": table, "gates": gates, "machine": facts(),
+    }  # fmt: skip
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     for row in rows:
         figures = ", ".join(f"{p} {row[p]['per_byte']:.2f}" for p in parsers)

@@ -46,7 +46,7 @@ def _host(rng: random.Random, spread: int) -> tuple[str, ...]:
 
 def _match(rng: random.Random, i: int, spread: int) -> Match:
     conditions: dict[str, Any] = {"hosts": _host(rng, spread)}
-    kind, parts = i % 20, _path(rng, rng.randrange(1, 4))
+    kind, parts = i % 20, _path(rng, rng.randrange(1, 3))
     if kind < 7:
         conditions["prefix"] = "/" + "/".join([*parts, f"p{i}"][-rng.randrange(2, 4) :])
     elif kind < 13:
@@ -69,7 +69,7 @@ def _match(rng: random.Random, i: int, spread: int) -> Match:
 def config(count: int) -> Config:
     """`count` mixed routes on one listener."""
     rng = random.Random(SEED)
-    spread = max(1, count // 200)
+    spread = max(1, count // 2000)
     routes = {}
     for i in range(count):
         match = _match(rng, i, spread)

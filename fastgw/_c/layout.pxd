@@ -5,7 +5,6 @@ from libc.stdint cimport uint32_t, uint64_t
 cdef extern from "policy/layout.h" nogil:
     const int FGW_SEG_MAGIC
     const int FGW_LAYOUT_VERSION
-    const int FGW_ROUTE_DEPTH
     const int FGW_PARAMS_MAX
     const int FGW_COND_VALUE_MAX
 

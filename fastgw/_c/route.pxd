@@ -73,5 +73,5 @@ cdef extern from "policy/route.h" nogil:
     bint fgw_route_find(const void *seg, const fgw_route_in *route_in, fgw_route_out *out)
     fgw_str fgw_route_rest(const fgw_l_route *r, fgw_str path)
     uint64_t fgw_route_hash(const char *p, uint32_t n)
-    fgw_route_slot fgw_route_slot_of "fgw_route_slot"(uint64_t hash, uint32_t parent, uint32_t nslots)
+    fgw_route_slot fgw_route_slot_of "fgw_route_slot"(uint64_t hash, uint32_t parent, uint32_t mask)
     uint64_t fgw_route_first(uint64_t hash)

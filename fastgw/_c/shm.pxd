@@ -12,10 +12,12 @@ cdef extern from "io/shm.h" nogil:
         uint32_t workers
         uint64_t size
         uint64_t heap_off
+        uint32_t used
 
     int fgw_shm_create(uint64_t size, uint32_t workers, fgw_shm **map)
     fgw_shm *fgw_shm_map(int fd, const char **why)
     void fgw_shm_unmap(fgw_shm *m)
+    void fgw_shm_use(fgw_shm *m, uint32_t column)
     uint64_t fgw_shm_fixed(uint32_t workers)
     fgw_ring *fgw_shm_log(fgw_shm *m, uint32_t column)
     fgw_ring *fgw_shm_error_log(fgw_shm *m, uint32_t column)

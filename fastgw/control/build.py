@@ -1,15 +1,20 @@
 """Load and compile a configuration in a process of its own, so that neither ten thousand routes nor a plugin's import
 may stall the supervisor. Run as `python -m fastgw.control.build` with a SEQPACKET socket as standard input.
 
-    supervisor ──Build + memfds (slot table, digests)──► child ──Segments + memfds, ...──► Built + memfd (Plan)
+    supervisor ──Build, memfds (slot table, digests)──► template ──fork──► child: Segments, Built, with memfds
+                                                            └──the child has ended──► Ended
+
+Every build has a child of its own, so nothing that a configuration or a plugin does outlives it. The template has done
+the imports and nothing else: it has one thread, reads no configuration, and a fork of it takes milliseconds.
 """
 
+import gc
 import hashlib
 import os
 import resource
 import signal
 import socket
-import sys
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -20,7 +25,7 @@ from fastgw.config.load import Loaded, load, loads
 from fastgw.config.model import Config
 from fastgw.errors import ConfigErrors
 from fastgw.snapshot.compile import SnapshotError, compile
-from fastgw.upstream.clusters import ClusterSpec, Member
+from fastgw.upstream.spec import ClusterSpec, Member
 
 from . import channel as ch
 from .listeners import ListenerSpec
@@ -123,6 +128,37 @@ def cut(lines: list[str], limit: int = ch.FRAME_MAX // 2) -> list[str]:
     return kept
 
 
+def child(sock: socket.socket, data: bytes, fds: list[int]) -> None:
+    """One build, in a process that ends afterwards."""
+    _process.set_title("fastgw: build", "fastgw-build")
+    _process.pdeathsig(signal.SIGKILL)
+    request = msgspec.msgpack.decode(data, type=ch.BuildFrame)
+    if not isinstance(request, ch.Build) or len(fds) != 2:
+        raise ValueError("not a request for a build")
+    answer(sock, request, fds)
+
+
+def serve(sock: socket.socket) -> None:
+    """The template: one child for each request, one after the other, until the supervisor is gone."""
+    while True:
+        data, fds = ch.receive(sock)
+        if not data:
+            return
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                child(sock, data, fds)
+                code = 0
+            except Exception:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        ch.close_all(fds)
+        _, status = os.waitpid(pid, 0)
+        send(sock, ch.Ended(os.waitstatus_to_exitcode(status)), [])
+
+
 def main() -> None:
     for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
@@ -130,12 +166,8 @@ def main() -> None:
     _process.pdeathsig(signal.SIGKILL)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sock = socket.socket(fileno=os.dup(0))
-    data, fds = ch.receive(sock)
-    request = msgspec.msgpack.decode(data, type=ch.BuildFrame) if data else None
-    if not isinstance(request, ch.Build) or len(fds) != 2:
-        sys.exit("fastgw.control.build: nobody asks for a build")
-    answer(sock, request, fds)
+    gc.freeze()  # what is here now is for ever: a child's collector need not look at it, nor copy its pages
+    serve(socket.socket(fileno=os.dup(0)))
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ class Log(Frame, frozen=True, array_like=True, tag=True):
     fields: dict[str, str | int | float] = {}
 
 
-# ---- supervisor to the one-shot build child, and back (fastgw.control.build)
+# ---- supervisor to the build template and its children, and back (fastgw.control.build)
 class Build(Frame, frozen=True, array_like=True, tag=True):
     """Load and compile. Two memfds come along: the slot table's state, and the digests of the present objects.
 
@@ -144,8 +144,14 @@ class Build(Frame, frozen=True, array_like=True, tag=True):
     document: str = ""
 
 
+class Ended(Frame, frozen=True, array_like=True, tag=True):
+    """The build's process has ended, with this exit code (negative: the signal that killed it)."""
+
+    code: int
+
+
 class Built(Frame, frozen=True, array_like=True, tag=True):
-    """The last frame of a build. ok: a memfd with the Plan comes along, and Segments frames went before."""
+    """The outcome of a build. ok: a memfd with the Plan comes along, and Segments frames went before."""
 
     ok: bool
     root: int = 0
@@ -154,7 +160,7 @@ class Built(Frame, frozen=True, array_like=True, tag=True):
 
 Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | Drain | LiveQuery
 Up = Ready | Prepared | Committed | Listening | Draining | Drained | Live | Log
-BuildFrame = Build | Built | Segments
+BuildFrame = Build | Built | Segments | Ended
 
 _encode = msgspec.msgpack.Encoder().encode
 

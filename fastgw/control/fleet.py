@@ -6,7 +6,8 @@
 A slot owns a column of shared memory and one socket of every TCP listener. While its worker is away for longer than a
 start takes (BACKOFF) or for ever (RETIRING), a live neighbour accepts on its sockets too. Who holds which socket is
 not told step by step: `settle_sockets` compares what every live worker should hold with what it was given, and sends
-the difference. Owner: the supervisor's loop.
+the difference.
+Owner: the supervisor's loop.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from fastgw.upstream.clusters import Clusters
 from fastgw.upstream.discovery.dns import DnsResolver
 
 from . import channel as ch
-from .builds import build
+from .builds import Builder
 from .fleet import Fleet, SlotState
 from .listeners import BindErrors, Bound, Listeners
 from .log import STREAMS, ErrorLog
@@ -60,10 +60,11 @@ class Gateway:
         self._slots_state = self.slots.state()
         self.listeners = Listeners()
         self.clusters = Clusters(self.shm, DnsResolver, self.log)
+        self.builder = Builder()
         self.fleet = Fleet(self.shm, self.listeners, self.log, identity)
         self.reloader = Reloader(self.fleet, self.log, self.build, self.stage, self.adopt, self.abandon)
         self.admin = make_admin(self)
-        self.kept = LastGood(path)
+        self.kept, self._kept = LastGood(path), b""
         self.stopping = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -72,7 +73,7 @@ class Gateway:
         """Load and compile in a child. ReloadError."""
         request = ch.Build(str(self.path), generation, str(document or ""))
         current = self.fleet.current
-        snapshot = await build(request, self._slots_state, current.plan.objects if current else NO_OBJECTS)
+        snapshot = await self.builder.build(request, self._slots_state, current.plan.objects if current else NO_OBJECTS)
         return snapshot.sharing(current)
 
     def count(self, snapshot: Snapshot) -> int:
@@ -119,16 +120,18 @@ class Gateway:
             self._spawn(self._leave(leaving))
         for warning in plan.warnings:
             self.log.warning("configuration", warning=warning)
-        self._keep(plan.document)
+        if plan.document != self._kept:
+            self._kept = plan.document
+            self._spawn(self._keep(plan.document))
 
     async def _leave(self, leaving: list[Bound]) -> None:
         await self.fleet.emptied(leaving, EMPTY_TIMEOUT)
         self.listeners.leave(leaving)
         self.fleet.settle_sockets()
 
-    def _keep(self, document: bytes) -> None:
+    async def _keep(self, document: bytes) -> None:
         try:
-            self.kept.keep(document)
+            await asyncio.to_thread(self.kept.keep, document)  # it waits for the disk
         except OSError as e:
             self.log.warning("last good configuration is not kept", reason=str(e))
 
@@ -142,6 +145,11 @@ class Gateway:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End the build template, and wait for what is being written."""
+        self.builder.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- telling
     def checks(self) -> dict[str, str]:

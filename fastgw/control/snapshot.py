@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from fastgw.config.model import Admin, Log
-from fastgw.upstream.clusters import ClusterSpec
+from fastgw.upstream.spec import ClusterSpec
 
 from .listeners import ListenerSpec
 

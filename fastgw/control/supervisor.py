@@ -200,6 +200,7 @@ class Supervisor:
         gateway.listeners.close_all()
         gateway.admin.close()
         await gateway.clusters.close()
+        await gateway.close()
         gateway.log.info("stopped")
         gateway.drain.stop()
 

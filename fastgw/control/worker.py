@@ -1,7 +1,7 @@
 """A worker process: uvloop, and nested in it the engine. Started by the supervisor as `python -m
 fastgw.control.worker`.
 
-    start ──Ready──► waits for a snapshot ──Prepare, Commit──► serves ──Drain, TERM, end of the channel──► drains, exit 0
+    start ──Ready──► waits ──snapshot committed──► serves ──Drain, TERM, end of the channel──► drains ──► exit 0
 
 It obeys its channel. Signals meant for the supervisor (INT, HUP, QUIT, USR1, USR2 reach the whole process group of a
 terminal) are ignored; TERM, which the kernel also sends when the supervisor dies, drains.
@@ -39,6 +39,7 @@ class WorkerMain:
         self.engine = Worker(column, shm)
         self.done = asyncio.Event()
         self.draining = False
+        self.refused: list[str] = []  # segments, until Prepare asks
         self.drain_ms = ORPHAN_DRAIN_MS
         self.loop = asyncio.get_running_loop()
         self.channel = ch.Channel(sock, ch.Down, self.on_frame, self.on_close)
@@ -87,13 +88,14 @@ class WorkerMain:
             try:
                 self.engine.segment_add(fd)
             except Refused as e:
-                self.reply(ch.Log("error", "segment refused", {"reason": str(e)}))
+                self.refused.append(f"segment refused: {e}")
 
     def prepare(self, frame: ch.Prepare, fds: list[int]) -> None:
+        refused, self.refused = self.refused, []
         try:
             self.engine.prepare(frame.root)
         except Refused as e:
-            self.reply(ch.Prepared(seq=frame.seq, ok=False, errors=[str(e)]))
+            self.reply(ch.Prepared(seq=frame.seq, ok=False, errors=[*refused, str(e)]))
         else:
             self.reply(ch.Prepared(seq=frame.seq, ok=True))
 

@@ -206,11 +206,9 @@ def routes_segment(config: Config, routes: Mapping[str, Route]) -> tuple[int, by
     destinations = {name: destination(route) for name, route in routes.items()}
     upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
     rows = [_route_fields(w, config, index, name, routes[name], upstreams) for index, name in enumerate(routes)]
-    w.fill_top({
-        "upstreams": w.texts(upstreams),
-        "routes": w.array("route", rows),
-        **write_trie(w, [Entry(index, name, routes[name]) for index, name in enumerate(routes)]),
-    })
+    first, count = w.array("route", rows)
+    entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]
+    w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), **write_trie(w, entries)})
     return w.finish()
 
 

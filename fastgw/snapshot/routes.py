@@ -23,9 +23,9 @@ class SnapshotError(FastgwError):
 
 
 class Entry(NamedTuple):
-    """One route to be put into the trie. `index`: its place among the segment's routes."""
+    """One route to be put into the trie. `at`: the offset of its record."""
 
-    index: int
+    at: int
     name: str
     route: Route
 
@@ -54,9 +54,7 @@ class _Node:
 
     def __init__(self, kind: int, parent: "_Node | None" = None, text: bytes | None = None) -> None:
         self.kind, self.parent, self.text = kind, parent, text
-        in_path = parent and kind in (_layout.NODE_LITERAL, _layout.NODE_PARAM)
-        self.depth = parent.depth + 1 if in_path else 0
-        self.nparams = parent.nparams + (kind == _layout.NODE_PARAM) if in_path else 0
+        self.nparams = (parent.nparams if parent else 0) + (kind == _layout.NODE_PARAM)
         self.children: dict[bytes, _Node] = {}
         self.roots: list[_Node] = []
         self.param: _Node | None = None
@@ -100,12 +98,12 @@ class _Node:
             stack += reversed(below if node.param is None else [*below, node.param])
 
     def squeeze(self) -> None:
-        """Make every row of segments below without a fork, a parameter or a route between one node; set depths anew."""
+        """Make every row of segments below without a fork, a parameter or a route between one node."""
         for node in self.in_order():
             below = [child._end_of_row() for child in node.children.values()]
             node.children = {child.text or b"": child for child in below}
             for child in [*below, *([node.param] if node.param else [])]:
-                child.parent, child.depth = node, node.depth + 1
+                child.parent = node
 
     def _end_of_row(self) -> "_Node":
         node = self
@@ -134,16 +132,18 @@ class _Node:
         shorter = self.parent.goes_on if self.parent and self.kind == _layout.NODE_LITERAL else None
         if self.kind == _layout.NODE_PARAM:
             return
-        self.ended = shorter
+        prefixes = shorter
         if self.prefix:
-            self.prefix.next, self.ended = shorter, self.prefix
-        self.goes_on = self.ended
+            self.prefix.next, prefixes = shorter, self.prefix
+        self.ended = self.goes_on = prefixes
         if self.under:
-            self.under.next, self.goes_on = self.ended, self.under
+            self.under.next, self.goes_on = prefixes, self.under
+        if self.leaf and not self.nparams:
+            self.leaf.next, self.ended = prefixes, self.leaf
 
     def leaves(self) -> Iterator[_Leaf]:
-        """The leaves that hang here, a shorter prefix before a longer one."""
-        for leaf in (self.leaf, self.rest, self.prefix, self.under):
+        """The leaves that hang here, each behind its `next`."""
+        for leaf in (self.prefix, self.under, self.leaf, self.rest):
             if leaf:
                 yield leaf
 
@@ -219,8 +219,6 @@ def _add_path(root: _Node, entry: Entry) -> None:
     else:
         node = root.down(split_path(match.prefix))
         leaf = node.prefix = node.prefix or leaf
-    if node.depth > _layout.ROUTE_DEPTH:
-        raise SnapshotError(f"route {entry.name}: its path has more than {_layout.ROUTE_DEPTH} segments")
     leaf.entries.append(entry)
 
 
@@ -262,7 +260,7 @@ def write_trie(w: SegmentWriter, entries: Sequence[Entry]) -> dict[str, Span]:
     return {
         "nodes": (nodes[0].at, len(nodes)) if nodes else (0, 0),
         "leaves": (leaves[0].at, len(leaves)) if leaves else (0, 0),
-        "edges": _edges(w, edges),
+        **_edges(w, edges),
         "segment_max": max((len(child.key()) for child in found), default=0),
         "hosts": exact.at, "wilds": wild.at, "any": default.at, "wild_labels": hosts.wild_labels(),
     }  # fmt: skip
@@ -281,7 +279,7 @@ def _at(thing: _Node | _Leaf | None) -> int:
 def _node_fields(w: SegmentWriter, node: _Node) -> dict[str, int | Span]:
     only = next(iter(node.children.values())) if node.fanout() == _layout.FANOUT_ONE else None
     return {
-        "kind": node.kind, "depth": node.depth, "nparams": node.nparams, "fanout": node.fanout(),
+        "kind": node.kind, "nparams": node.nparams, "fanout": node.fanout(),
         "parent": _at(node.parent), "text": w.text(node.text or b""), "only": _at(only), "param": _at(node.param), "leaf": _at(node.leaf),
         "rest": _at(node.rest), "ended": _at(node.ended), "goes_on": _at(node.goes_on),
         "roots": w.array("try", [{"firsts": root.firsts(), "root": root.at} for root in node.roots]),
@@ -301,7 +299,7 @@ def _candidate(w: SegmentWriter, entry: Entry) -> dict[str, int | Span]:
         for method in match.methods:
             methods |= _route.method_bit(method.encode())
     return {
-        "route": entry.index, "methods": methods, "others": w.texts(others),
+        "route": entry.at, "methods": methods, "others": w.texts(others),
         "headers": w.array("cond", [_header(w, *item) for item in sorted(match.headers.items())]),
         "query": w.array("cond", [_query(w, entry.name, *item) for item in sorted(match.query.items())]),
     }  # fmt: skip
@@ -318,22 +316,26 @@ def _query(w: SegmentWriter, route: str, name: str, value: str) -> dict[str, int
     return {"name": w.text(name), "value": w.text(value)}
 
 
-def _edges(w: SegmentWriter, children: Sequence[_Node]) -> Span:
+def _edges(w: SegmentWriter, children: Sequence[_Node]) -> dict[str, int | Span]:
     """An open-addressed table of all edges, at most half full and without long runs."""
     keys = [(_route.path_hash(child.key()), child) for child in children]
     nslots = 8
     while nslots < 2 * len(keys) or (rows := _filled(keys, nslots)) is None:
         nslots *= 2
-    return w.array("edge", rows)
+    return {"edges": w.array("edge", rows), "edge_mask": nslots - 1}
 
 
 def _filled(keys: Sequence[tuple[int, _Node]], nslots: int) -> list[dict[str, int]] | None:
-    """The table's rows; None if a search could look at more than _RUN_MAX of them, whatever it looks for."""
-    rows: list[dict[str, int]] = [{}] * nslots
+    """The table's rows; None if a search could look at more than _RUN_MAX of them, whatever it looks for.
+
+    Behind the last slot there is room for a run to end, so that no search wraps around."""
+    rows: list[dict[str, int]] = [{}] * (nslots + _RUN_MAX + 1)
     for digest, child in keys:
         slot, tag = _route.slot(digest, _at(child.parent), nslots)
         while rows[slot]:
-            slot = (slot + 1) & (nslots - 1)
+            slot += 1
+            if slot == len(rows) - 1:
+                return None
         rows[slot] = {"tag": tag, "node": child.at}
     taken = "".join("x" if row else " " for row in rows)
-    return rows if max(map(len, (taken + taken).split()), default=0) <= _RUN_MAX else None
+    return rows if max(map(len, taken.split()), default=0) <= _RUN_MAX else None

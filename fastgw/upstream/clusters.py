@@ -15,31 +15,14 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
-
 from fastgw.config.addresses import Address, parse_address
 
 from .address import from_ip, pack, reachable, text
 from .discovery.dns import Resolver, WatchedName
+from .spec import ClusterSpec
 
 NAME_MAX = 79  # FGW_EP_NAME without its NUL
 WEIGHT_MAX = 65_535
-
-
-class Member(Struct, frozen=True, array_like=True):
-    """One configured endpoint: an address or a name, with its weight."""
-
-    address: str
-    weight: int = 1
-
-
-class ClusterSpec(Struct, frozen=True, array_like=True):
-    """One upstream as configured. `table` is the offset of its endpoint table in shared memory, `cap` its room."""
-
-    name: str
-    table: int
-    cap: int
-    members: tuple[Member, ...]
 
 
 class Endpoint(NamedTuple):

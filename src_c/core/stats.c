@@ -31,10 +31,11 @@ void fgw_stats_request(struct fgw_stats_cell *c, int status, uint64_t us, uint64
 enum { FIELDS = sizeof(struct fgw_stats_total) / sizeof(uint64_t) };
 _Static_assert(sizeof(struct fgw_stats_total) == sizeof(struct fgw_stats_cell), "a total has a cell's fields");
 
-/* Reading a page of shared memory that nobody has written would make it exist: columns that never had a worker are passed over. */
-static bool used(struct fgw_shm *m, uint32_t column)
+/* Reading a page of shared memory that nobody has written would make it exist: the other columns are not looked at. */
+static uint32_t columns(struct fgw_shm *m)
 {
-    return atomic_load_explicit(&fgw_stats_gauges(m, column)->epoch, memory_order_relaxed) != 0;
+    uint32_t used = atomic_load_explicit(&m->used, memory_order_relaxed);
+    return used < m->workers ? used : m->workers;
 }
 
 void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *out)
@@ -42,8 +43,7 @@ void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *o
     uint64_t *sum = (uint64_t *)out;
     for (unsigned i = 0; i < FIELDS; i++) sum[i] = 0;
     if (slot >= FGW_SHM_STATS) return;
-    for (uint32_t column = 0; column < m->workers; column++) {
-        if (!used(m, column)) continue;
+    for (uint32_t column = 0; column < columns(m); column++) {
         _Atomic uint64_t *c = (_Atomic uint64_t *)fgw_stats_cell(m, column, slot);
         for (unsigned i = 0; i < FIELDS; i++) sum[i] += atomic_load_explicit(&c[i], memory_order_relaxed);
     }
@@ -51,8 +51,7 @@ void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *o
 
 void fgw_stats_clear(struct fgw_shm *m, uint32_t slot)
 {
-    for (uint32_t column = 0; column < m->workers && slot < FGW_SHM_STATS; column++) {
-        if (!used(m, column)) continue;
+    for (uint32_t column = 0; column < columns(m) && slot < FGW_SHM_STATS; column++) {
         _Atomic uint64_t *c = (_Atomic uint64_t *)fgw_stats_cell(m, column, slot);
         for (unsigned i = 0; i < FIELDS; i++)
             atomic_store_explicit(&c[i], 0, memory_order_relaxed);

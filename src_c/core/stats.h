@@ -24,7 +24,7 @@ struct fgw_gauges {                       /* what a worker holds now, and its ow
     _Atomic int64_t requests, upstream_connections, upstream_idle, tunnels, parked;
     _Atomic uint64_t accepted, refused, turns, events, blocks_bytes, live_exchanges, log_dropped;
     _Atomic uint64_t heartbeat_ms;        /* monotonic, each turn */
-    _Atomic uint64_t epoch;               /* the worker's life: set by the supervisor at spawn, never 0 again */
+    _Atomic uint64_t epoch;               /* the worker's life: set by the supervisor at spawn */
 };
 
 static inline struct fgw_stats_cell *fgw_stats_cell(struct fgw_shm *m, uint32_t column, uint32_t slot)
@@ -46,7 +46,7 @@ struct fgw_ring *fgw_stats_log(struct fgw_shm *m, uint32_t column);
 struct fgw_ring *fgw_stats_error_log(struct fgw_shm *m, uint32_t column);
 void fgw_stats_request(struct fgw_stats_cell *c, int status, uint64_t us, uint64_t in, uint64_t out);
 const uint32_t *fgw_stats_bounds(void);                           /* FGW_STATS_BUCKETS - 1 of them */
-/* One slot summed over all columns that have had a worker (epoch not 0); the fields in the order of fgw_stats_cell. Sums of a running system: no two fields are of one instant. */
+/* One slot summed over all columns in use; the fields in the order of fgw_stats_cell. Sums of a running system: no two fields are of one instant. */
 struct fgw_stats_total { uint64_t by_class[6], bytes_in, bytes_out, sum_us, bucket[FGW_STATS_BUCKETS], retries, upstream_failures, gateway_errors; };
 void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *out);
 void fgw_stats_clear(struct fgw_shm *m, uint32_t slot);           /* supervisor: before a retired slot is given to another identity, when no worker uses it */

@@ -1,46 +1,13 @@
 /* The side that faces clients. States: see h1.h. */
-#include "http/h1_impl.h"
+#include "http/h1_server_impl.h"
 #include <errno.h>
 #include "http/problem.h"
 
-enum in  { IN_IDLE, IN_HEAD, IN_BODY, IN_TRAILERS, IN_DONE, IN_TUNNEL, IN_LINGER, IN_CLOSED };
-enum out { OUT_WAIT, OUT_BODY, OUT_DONE, OUT_TUNNEL, OUT_SHUT };
 enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, PIPELINE_MAX = 64 << 10 };
 
-struct fgw_h1_server {
-    struct fgw_conn conn;
-    struct fgw_side side;
-    struct fgw_h1_env *env;
-    const struct fgw_h1_limits *lim;
-    const struct fgw_h1_server_user *user;
-    void *owner;
-    struct fgw_peer peer;
-    char address[48];
-    struct fgw_msg *msg;            /* being parsed: a head or a trailer section */
-    struct fgw_body body;
-    struct fgw_h1_writer w;
-    struct fgw_timer read_timer, write_timer;
-    struct fgw_job ready, dead;
-    uint64_t window;                /* body bytes that may still be given up */
-    uint64_t born_ms, body_ms, paused_ms, blocked_ms, blocked_sent;
-    uint64_t discarded;
-    uint32_t requests, probes;
-    uint8_t in, out;
-    uint8_t minor;
-    bool keep, draining;            /* after this request; the connection takes no further one */
-    bool head_request, expect;      /* expect: a 100-continue is owed and the body has not begun */
-    bool discard;                   /* the rest of this body is not wanted */
-    bool failing;                   /* the codec ends this request itself; down calls are ignored */
-};
-
-static const struct fgw_side_down down;
 static const struct fgw_conn_user conn_user;
 static void input(struct fgw_h1_server *s);
 
-static struct fgw_h1_server *of(struct fgw_side *side) { return fgw_container(side, struct fgw_h1_server, side); }
-static uint64_t now(const struct fgw_h1_server *s) { return fgw_loop_ms(s->env->loop); }
-static void read_timer(struct fgw_h1_server *s, uint64_t ms) { fgw_loop_timer(s->env->loop, &s->read_timer, ms); }
-static void later(struct fgw_h1_server *s) { fgw_job_add(&s->env->loop->ready, &s->ready); }
 
 /* ---- ends ---- */
 static void free_server(struct fgw_job *j)
@@ -71,7 +38,7 @@ static void over(struct fgw_h1_server *s, struct fgw_fail why)
 static void gone(struct fgw_h1_server *s) { over(s, fgw_fail(FGW_E_CLIENT_GONE, FGW_BY_CLIENT)); }
 
 /* The last answer is queued. Unread input would turn close(2) into a reset that can overtake it, so read on for a while. */
-static void linger(struct fgw_h1_server *s)
+void fgw_h1_server_linger(struct fgw_h1_server *s)
 {
     s->draining = true;
     if (s->conn.eof || (s->in == IN_DONE && !fgw_conn_in_len(&s->conn) && !s->failing)) {
@@ -83,8 +50,8 @@ static void linger(struct fgw_h1_server *s)
     s->discarded = 0;
     fgw_conn_shut(&s->conn);
     fgw_conn_want_read(&s->conn, true);
-    read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
-    if (fgw_conn_in_len(&s->conn)) later(s);
+    server_read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
+    if (fgw_conn_in_len(&s->conn)) server_later(s);
 }
 
 static void idle(struct fgw_h1_server *s)
@@ -97,21 +64,21 @@ static void idle(struct fgw_h1_server *s)
         s->in = IN_LINGER;
         return;
     }
-    read_timer(s, s->lim->keepalive_ms);
+    server_read_timer(s, s->lim->keepalive_ms);
     fgw_conn_want_read(&s->conn, true);
-    if (fgw_conn_in_len(&s->conn)) later(s);
+    if (fgw_conn_in_len(&s->conn)) server_later(s);
 }
 
 /* The reply is complete and nobody is bound: what becomes of the connection. Only queues. */
-static void reply_over(struct fgw_h1_server *s)
+void fgw_h1_server_reply_over(struct fgw_h1_server *s)
 {
-    if (!s->keep || s->draining) linger(s);
+    if (!s->keep || s->draining) fgw_h1_server_linger(s);
     else if (s->in == IN_DONE) idle(s);
     else {                                             /* an early answer: take in the rest of the body, within bounds */
         s->discard = true, s->discarded = 0;
         fgw_conn_want_read(&s->conn, true);
-        read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
-        if (fgw_conn_in_len(&s->conn)) later(s);
+        server_read_timer(s, s->lim->linger_ms ? s->lim->linger_ms : 1);
+        if (fgw_conn_in_len(&s->conn)) server_later(s);
     }
 }
 
@@ -140,7 +107,7 @@ static void refuse(struct fgw_h1_server *s, enum fgw_err why)
     fgw_conn_copy(&s->conn, head, (size_t)h);
     if (!s->head_request) fgw_conn_copy(&s->conn, body, n);
     s->out = OUT_DONE;
-    linger(s);
+    fgw_h1_server_linger(s);
 }
 
 /* ---- input ---- */
@@ -159,10 +126,10 @@ static void begin(struct fgw_h1_server *s, uint64_t length)
     s->in = m->framing == FGW_BODY_NONE || (m->framing == FGW_BODY_LENGTH && length == 0) ? IN_DONE : IN_BODY;
     if (s->in == IN_BODY) {
         fgw_body_start(&s->body, m->framing, length);
-        s->body_ms = s->expect ? 0 : now(s), s->paused_ms = 0;
-        read_timer(s, s->lim->body_idle_ms);
+        s->body_ms = s->expect ? 0 : server_now(s), s->paused_ms = 0;
+        server_read_timer(s, s->lim->body_idle_ms);
     }
-    s->side = (struct fgw_side){.down = &down, .peer = &s->peer, .minor = s->minor, .h = 1};
+    s->side = (struct fgw_side){.down = &fgw_h1_server_down, .peer = &s->peer, .minor = s->minor, .h = 1};
     s->user->begin(s, &s->side);
     if (!s->side.up) {                                 /* nobody took it: out of memory, or shedding */
         fgw_msg_put(m);
@@ -179,7 +146,7 @@ static bool read_head(struct fgw_h1_server *s)
     uint32_t n = fgw_conn_in_len(c);
     if (n == 0) return false;
     if (s->draining) {
-        linger(s);
+        fgw_h1_server_linger(s);
         return false;
     }
     if (!s->msg && !(s->msg = fgw_msg_get(&s->env->msgs))) {
@@ -189,7 +156,7 @@ static bool read_head(struct fgw_h1_server *s)
     s->head_request = false;
     int r = fgw_head_parse_request(&s->msg->head, fgw_conn_in(c), n, &s->lim->head);
     if (r == 0) {
-        if (s->in == IN_IDLE) s->in = IN_HEAD, read_timer(s, s->lim->head_ms);
+        if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
         return false;
     }
     enum fgw_err e = FGW_E_NONE;
@@ -211,13 +178,13 @@ static bool read_head(struct fgw_h1_server *s)
 
 static bool too_slow(const struct fgw_h1_server *s)
 {
-    uint64_t ms = now(s) - s->body_ms;
+    uint64_t ms = server_now(s) - s->body_ms;
     return s->lim->body_rate && s->body_ms && ms > RATE_GRACE_MS && s->body.total * 1000 < (uint64_t)s->lim->body_rate * ms;
 }
 
 static void body_data(struct fgw_h1_server *s, uint32_t off, uint32_t len)
 {
-    if (s->expect) s->expect = false, s->body_ms = now(s);
+    if (s->expect) s->expect = false, s->body_ms = server_now(s);
     if (s->discard || !s->side.up) {
         s->discarded += len;
         return;
@@ -231,13 +198,13 @@ static void body_end(struct fgw_h1_server *s)
     s->in = IN_DONE;
     s->expect = false;
     if (s->side.up) s->side.up->on_end(&s->side);
-    else if (s->out == OUT_DONE) reply_over(s);        /* the rest of an early-answered request */
+    else if (s->out == OUT_DONE) fgw_h1_server_reply_over(s);        /* the rest of an early-answered request */
 }
 
 static bool body_paused(struct fgw_h1_server *s)
 {
     if (s->discard || s->window) return false;
-    if (!s->paused_ms) s->paused_ms = now(s);
+    if (!s->paused_ms) s->paused_ms = server_now(s);
     fgw_conn_want_read(&s->conn, false);
     return true;
 }
@@ -261,9 +228,9 @@ static bool read_body(struct fgw_h1_server *s)
         else if (s->body.framing == FGW_BODY_LENGTH && s->body.left == 0) body_end(s);
     }
     if (s->in != IN_BODY) return s->in != IN_CLOSED;
-    if (s->discard && s->discarded > DISCARD_MAX) s->keep = false, linger(s);
+    if (s->discard && s->discarded > DISCARD_MAX) s->keep = false, fgw_h1_server_linger(s);
     else if (too_slow(s)) refuse(s, FGW_E_BODY_TOO_SLOW);
-    else if (s->out != OUT_DONE) read_timer(s, s->lim->body_idle_ms);
+    else if (s->out != OUT_DONE) server_read_timer(s, s->lim->body_idle_ms);
     return false;
 }
 
@@ -294,7 +261,7 @@ static bool read_trailers(struct fgw_h1_server *s)
 static bool read_tunnel(struct fgw_h1_server *s)
 {
     uint32_t n = fgw_conn_in_len(&s->conn);
-    read_timer(s, s->lim->tunnel_idle_ms);
+    server_read_timer(s, s->lim->tunnel_idle_ms);
     if (n && body_paused(s)) return false;
     if (n && s->side.up) {
         s->window -= n < s->window ? n : s->window;
@@ -328,7 +295,7 @@ static void input_end(struct fgw_h1_server *s)
         break;
     case IN_DONE:
         s->keep = false;
-        if (s->out == OUT_WAIT && s->lim->half_close_probe_ms) read_timer(s, s->lim->half_close_probe_ms);
+        if (s->out == OUT_WAIT && s->lim->half_close_probe_ms) server_read_timer(s, s->lim->half_close_probe_ms);
         break;
     default: break;
     }
@@ -356,7 +323,7 @@ static void input(struct fgw_h1_server *s)
             return;
         }
     }
-    if (fgw_conn_in_len(&s->conn)) later(s);           /* a long pipeline: others first */
+    if (fgw_conn_in_len(&s->conn)) server_later(s);           /* a long pipeline: others first */
 }
 
 static void on_input(struct fgw_conn *c) { input(fgw_container(c, struct fgw_h1_server, conn)); }
@@ -374,16 +341,16 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
     if (!c->out.bytes) {
         if (s->blocked_ms) s->blocked_ms = 0, fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
     } else {
-        if (!s->blocked_ms) s->blocked_ms = now(s), s->blocked_sent = c->sent;
+        if (!s->blocked_ms) s->blocked_ms = server_now(s), s->blocked_sent = c->sent;
         if (n || !fgw_timer_armed(&s->write_timer)) fgw_loop_timer(s->env->loop, &s->write_timer, s->lim->send_idle_ms);
-        uint64_t ms = now(s) - s->blocked_ms;
+        uint64_t ms = server_now(s) - s->blocked_ms;
         if (s->lim->send_rate && ms > RATE_GRACE_MS && (c->sent - s->blocked_sent) * 1000 < (uint64_t)s->lim->send_rate * ms) {
             over(s, fgw_fail(FGW_E_SEND_TOO_SLOW, FGW_BY_CLIENT));
             return;
         }
     }
     uint64_t room = fgw_h1_writer_acked(&s->w, c->out.bytes);
-    if (s->out == OUT_TUNNEL) read_timer(s, s->lim->tunnel_idle_ms);
+    if (s->out == OUT_TUNNEL) server_read_timer(s, s->lim->tunnel_idle_ms);
     if (room && s->side.up) s->side.up->on_room(&s->side, room);
 }
 
@@ -399,7 +366,7 @@ static void probe(struct fgw_h1_server *s)
 {
     if (s->minor == 0 || s->out != OUT_WAIT) return;
     fgw_conn_copy(&s->conn, "HTTP/1.1 102 Processing\r\n\r\n", 27);   /* a client that is gone answers with a reset */
-    read_timer(s, (uint64_t)s->lim->half_close_probe_ms << (s->probes < 6 ? ++s->probes : 6));
+    server_read_timer(s, (uint64_t)s->lim->half_close_probe_ms << (s->probes < 6 ? ++s->probes : 6));
 }
 
 static void read_timeout(struct fgw_timer *t)
@@ -409,8 +376,8 @@ static void read_timeout(struct fgw_timer *t)
     case IN_IDLE: over(s, fgw_fail(FGW_E_IDLE_TIMEOUT, FGW_BY_CLIENT)); break;
     case IN_HEAD: refuse(s, FGW_E_HEAD_TIMEOUT); break;
     case IN_BODY: case IN_TRAILERS:
-        if (s->out == OUT_DONE) s->keep = false, linger(s);
-        else if (!s->discard && !s->window) read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
+        if (s->out == OUT_DONE) s->keep = false, fgw_h1_server_linger(s);
+        else if (!s->discard && !s->window) server_read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
         else refuse(s, FGW_E_BODY_TIMEOUT);
         break;
     case IN_DONE:
@@ -430,119 +397,6 @@ static void write_timeout(struct fgw_timer *t)
     over(fgw_container(t, struct fgw_h1_server, write_timer), fgw_fail(FGW_E_SEND_TIMEOUT, FGW_BY_CLIENT));
 }
 
-/* ---- downward ---- */
-static bool may_keep(const struct fgw_h1_server *s, const struct fgw_out *o)
-{
-    if (!s->keep || o->close || s->draining || (s->expect && s->in == IN_BODY)) return false;
-    if (s->lim->requests_max && s->requests >= s->lim->requests_max) return false;
-    return !s->lim->connection_ms || now(s) - s->born_ms < s->lim->connection_ms;
-}
-
-static void send_info(struct fgw_side *side, const struct fgw_out *o)
-{
-    struct fgw_h1_server *s = of(side);
-    if (s->failing || s->minor == 0 || s->out != OUT_WAIT) return;   /* 1.0 has no 1xx (RFC 9110 section 15.2) */
-    if (o->status == 100 && s->expect) {
-        s->expect = false, s->body_ms = now(s);
-        read_timer(s, s->lim->body_idle_ms);
-    }
-    char hop[1] = "";
-    fgw_h1_send_reply(&s->conn, o, fgw_str(hop, 0));
-}
-
-static void send_head(struct fgw_side *side, const struct fgw_out *o)
-{
-    struct fgw_h1_server *s = of(side);
-    char hop[FGW_H1_HOP_MAX + 64];
-    if (s->failing || s->out != OUT_WAIT) return;
-    bool tunnel = o->status == 101;
-    s->keep = !tunnel && may_keep(s, o);
-    bool bodyless = s->head_request || o->no_body || o->status == 204 || o->status == 304;
-    uint32_t n = fgw_h1_reply_framing(&s->w, o, bodyless, s->minor > 0, hop);
-    if (s->w.framing == FGW_BODY_CLOSE) s->keep = false;
-    n += fgw_h1_connection(o, tunnel, s->keep, s->minor, hop + n);
-    s->out = OUT_BODY;
-    if (!fgw_h1_send_reply(&s->conn, o, fgw_str(hop, n))) fgw_conn_kill(&s->conn);
-}
-
-static void send_body(struct fgw_side *side, struct fgw_span bytes)
-{
-    struct fgw_h1_server *s = of(side);
-    if (s->failing || s->out == OUT_DONE || s->out == OUT_SHUT) return;
-    if (!fgw_h1_writer_body(&s->w, &s->conn, bytes)) fgw_conn_kill(&s->conn);
-}
-
-static void send_trailers(struct fgw_side *side, const struct fgw_out_field *f, uint32_t n)
-{
-    struct fgw_h1_server *s = of(side);
-    if (!s->failing && s->out == OUT_BODY) fgw_h1_writer_trailers(&s->w, &s->conn, f, n);
-}
-
-static void finish(struct fgw_side *side)
-{
-    struct fgw_h1_server *s = of(side);
-    if (s->failing) return;
-    if (s->out == OUT_TUNNEL) s->out = OUT_SHUT, fgw_conn_shut(&s->conn);
-    else if (s->out == OUT_BODY) {
-        s->out = OUT_DONE;
-        if (!fgw_h1_writer_end(&s->w, &s->conn)) s->keep = false, fgw_conn_finish(&s->conn);   /* shorter than promised */
-    }
-}
-
-static void tunnel(struct fgw_side *side)
-{
-    struct fgw_h1_server *s = of(side);
-    if (s->failing || s->in != IN_DONE) return;
-    s->in = IN_TUNNEL, s->out = OUT_TUNNEL;
-    s->w.framing = FGW_BODY_CLOSE;
-    s->keep = false;
-    fgw_conn_want_read(&s->conn, true);
-    read_timer(s, s->lim->tunnel_idle_ms);
-    if (fgw_conn_in_len(&s->conn) || s->conn.eof) later(s);
-}
-
-static void credit(struct fgw_side *side, uint64_t n)
-{
-    struct fgw_h1_server *s = of(side);
-    bool was = s->window == 0;
-    s->window += n;
-    if (!was || s->failing || (s->in != IN_BODY && s->in != IN_TUNNEL)) return;
-    if (s->paused_ms) s->body_ms += now(s) - s->paused_ms, s->paused_ms = 0;   /* the wait was ours, not the client's */
-    fgw_conn_want_read(&s->conn, true);
-    if (fgw_conn_in_len(&s->conn) || s->conn.eof) later(s);
-}
-
-static void stop_reading(struct fgw_side *side, enum fgw_err why)
-{
-    struct fgw_h1_server *s = of(side);
-    (void)why;
-    if (s->failing || (s->in != IN_BODY && s->in != IN_TRAILERS)) return;
-    s->discard = true;
-    fgw_conn_want_read(&s->conn, true);
-    if (fgw_conn_in_len(&s->conn)) later(s);
-}
-
-static void abort_(struct fgw_side *side, enum fgw_err why)
-{
-    struct fgw_h1_server *s = of(side);
-    (void)why;
-    if (s->failing) return;
-    s->failing = true, s->keep = false;
-    s->in = IN_LINGER;
-    fgw_conn_finish(&s->conn);                         /* what was said is delivered; the message stays visibly unfinished */
-}
-
-static void release(struct fgw_side *side)
-{
-    struct fgw_h1_server *s = of(side);
-    side->up = NULL;
-    if (s->failing || s->in == IN_CLOSED) return;
-    if (s->out == OUT_DONE) reply_over(s);
-    else abort_(side, FGW_E_CANCELLED);
-}
-
-static const struct fgw_side_down down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
-
 /* ---- life ---- */
 static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_h1_limits *lim, const struct fgw_h1_server_user *user,
                                          void *owner, const struct fgw_peer *peer)
@@ -556,7 +410,7 @@ static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_
     if (n) memcpy(s->address, peer->address.p, n);
     s->peer.address = fgw_str(s->address, n);
     s->minor = 1;
-    read_timer(s, lim->head_ms);
+    server_read_timer(s, lim->head_ms);
     return s;
 }
 
@@ -583,7 +437,7 @@ struct fgw_h1_server *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struc
 void *fgw_h1_server_owner(const struct fgw_h1_server *s) { return s->owner; }
 struct fgw_conn *fgw_h1_server_conn(struct fgw_h1_server *s) { return &s->conn; }
 struct fgw_peer *fgw_h1_server_peer(struct fgw_h1_server *s) { return &s->peer; }
-void fgw_h1_server_input(struct fgw_h1_server *s) { later(s); }
+void fgw_h1_server_input(struct fgw_h1_server *s) { server_later(s); }
 
 void fgw_h1_server_drain(struct fgw_h1_server *s)
 {

@@ -1,6 +1,7 @@
 #include "http/head.h"
 #include "base/check.h"
 #include "http/chars.h"
+#include "http/field_id.h"
 #include "http/scan.h"
 
 /* request  START ─[CRLF]─► METHOD ─SP─► TARGET ─SP─► VERSION ─CRLF─┐
@@ -310,7 +311,7 @@ HOT uint64_t field_ids(const char *b, struct fgw_field *f, const struct fgw_fiel
 {
     uint64_t known = 0;
     for (; f < end; f++) {
-        enum fgw_field_id id = fgw_field_id(b + f->name, f->name_len);
+        enum fgw_field_id id = fgw_field_id_inline(b + f->name, f->name_len);
         f->id = (uint8_t)id, f->flags = 0;
         known |= 1ull << id;
     }
@@ -321,18 +322,21 @@ HOT uint64_t field_ids(const char *b, struct fgw_field *f, const struct fgw_fiel
 HOT int ordinary_head(struct fgw_head *h, const char *b, size_t n, uint32_t max_fields, enum first first, fgw_find *token_end,
                       fgw_find *text_end, fgw_find *target_end)
 {
-    size_t line = h->line_;
-    if (first != NO_LINE) {
-        line = first == REQUEST_LINE ? ordinary_request_line(h, b, n, target_end) : ordinary_reply_line(h, b, n, text_end);
-        if (line == 0) return 0;
-    }
+    size_t line;
+    if (first == REQUEST_LINE) {
+        if ((line = ordinary_request_line(h, b, n, target_end)) == 0) return 0;
+    } else if (first == REPLY_LINE) {
+        if ((line = ordinary_reply_line(h, b, n, text_end)) == 0) return 0;
+    } else line = h->line_;
     struct fgw_field *f = h->fields + h->nfields, *end = f;
     line = ordinary_fields(b, n, line, &end, h->fields + max_fields, token_end, text_end);
     h->nfields = (uint16_t)(end - h->fields);
     h->known |= field_ids(b, f, end);
-    h->line_ = h->pos_ = (uint32_t)line;
-    h->state_ = NAME;
-    if (line + 2 > n || memcmp(b + line, "\r\n", 2) != 0) return 0;
+    h->line_ = (uint32_t)line;
+    if (line + 2 > n || memcmp(b + line, "\r\n", 2) != 0) {
+        h->pos_ = (uint32_t)line, h->state_ = NAME;
+        return 0;
+    }
     h->state_ = DONE;
     return (int)(h->len = h->pos_ = (uint32_t)line + 2);
 }
@@ -354,12 +358,11 @@ static inline uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 HOT int ordinary(struct fgw_head *h, const char *b, uint32_t n, const struct fgw_head_limits *lim, enum first first)
 {
     n = least(least(n, lim->head_max), least(least(lim->line_max, lim->field_max), NAME_MAX));
-    if (n < 16) return 0;
 #if defined(__x86_64__)
-    if (fgw_likely(fgw_scanner_->level == FGW_SIMD_AVX2 && n >= 32)) return ordinary_avx2(h, b, n, lim->max_fields, first);
-    if (fgw_scanner_->level != FGW_SIMD_PLAIN) return ordinary_sse42(h, b, n, lim->max_fields, first);
+    if (fgw_likely(n >= 32 && fgw_scanner_->level == FGW_SIMD_AVX2)) return ordinary_avx2(h, b, n, lim->max_fields, first);
+    if (n >= 16 && fgw_scanner_->level != FGW_SIMD_PLAIN) return ordinary_sse42(h, b, n, lim->max_fields, first);
 #endif
-    return ordinary_plain(h, b, n, lim->max_fields, first);
+    return n >= 16 ? ordinary_plain(h, b, n, lim->max_fields, first) : 0;
 }
 
 /* ---- the doors ---- */

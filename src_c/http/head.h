@@ -1,8 +1,8 @@
 /* http/head.h: the HTTP/1 head parser, in picohttpparser's manner: one pass, views, no allocation; but strict (RFC 9112).
  *
  * Manner   bytes of one head lie contiguously at `base`. parse() is called with how many there are; it goes on
- *          where it stopped and never looks at a byte twice, save the fragment of one token that was cut (resumed from its
- *          start or inside it: total work stays O(n), also when bytes come one by one).
+ *          where it stopped and looks at no byte more than twice: once in the loop that takes whole ordinary lines, and in
+ *          the state machine if the line was cut or is not ordinary (total work stays O(n), also when bytes come one by one).
  * Memory   the caller's: `fields` is an array of `max_fields`. Offsets are from base, so base may move between calls.
  * Returns  > 0: the head is complete, that many bytes long (the first body byte is at base + result);
  *          0: partial, come back with more; -1: bad, `err` says why. After -1 or > 0 call reset before the next head.

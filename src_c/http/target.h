@@ -11,6 +11,8 @@
  *   Query: not decoded; controls and '#' cannot occur (head.h); bad % in it is left as it is.
  * Forms    origin "/p?q"; absolute "http://host/p?q" (scheme http/https in any case; userinfo: BAD_TARGET; its authority replaces Host,
  *          a different Host field is ignored as RFC 9112 3.2.2 says); asterisk "*" with OPTIONS only; authority "host:port" with CONNECT only.
+ *          OPTIONS with an absolute form that has neither path nor query means "*" (section 3.2.4): path is "*", form stays absolute.
+ * Failures BAD_TARGET; BAD_HOST for a malformed authority of the absolute form; NO_MEMORY when out is too small. The views are empty then.
  * Memory   writes into the caller's buffer of at least n + 1 bytes; the result never is longer than the input plus one ('/' for an empty absolute path)
  *          except that KEEP may triple raw backslashes: give 3 * n + 1 then. When the path already is in normal form nothing is copied (views into the input).
  * Thread any; cost one pass. */
@@ -35,7 +37,8 @@ struct fgw_target {
 enum fgw_err fgw_target_parse(struct fgw_str raw, enum fgw_method m, const struct fgw_target_policy *pol,
                               char *out, uint32_t out_size, struct fgw_target *t);
 
-/* Check "host[:port]" (reg-name, IPv4 or [IPv6]; no userinfo): host gets the name without port and brackets kept, as received; port 0 when none.
+/* Check "host[:port]" (reg-name without percent-encoding, IPv4 or [IPv6] without a zone; no userinfo): host gets the
+ * name without port and brackets kept, as received; port 0 when none ("h:" has none; "h:0" is malformed).
  * false: malformed (BAD_HOST). An empty authority is allowed only if `may_be_empty`. */
 bool fgw_authority_split(struct fgw_str a, struct fgw_str *host, uint16_t *port, bool may_be_empty);
 /* Lower-case copy without a trailing dot into out (n bytes): what host matching uses. Returns its length. */

@@ -14,6 +14,7 @@
 #include "io/sink.h"
 
 enum { SLEEP_MIN_MS = 1, SLEEP_MAX_MS = 20, OWN_RING = 1 << 16 };
+#define OWN UINT32_MAX                /* in a column's place: the supervisor's own ring */
 
 struct fgw_drain {
     struct fgw_shm *m;
@@ -43,7 +44,7 @@ static uint64_t now_ms(void)
 
 static struct fgw_ring *ring_of(struct fgw_drain *d, int log, uint32_t column)
 {
-    if (column == d->m->workers) return log == FGW_DRAIN_ERROR ? d->own : NULL;
+    if (column == OWN) return log == FGW_DRAIN_ERROR ? d->own : NULL;
     return log == FGW_DRAIN_ACCESS ? fgw_shm_log(d->m, column) : fgw_shm_error_log(d->m, column);
 }
 
@@ -70,12 +71,13 @@ static unsigned empty_log(struct fgw_drain *d, int log, uint64_t now)
     struct fgw_sink *s = &d->sink[log];
     bool stuck = !fgw_sink_flush(s, now);
     uint64_t most = 0;
-    uint32_t columns = d->m->workers + 1;             /* and the supervisor's own */
+    uint32_t used = atomic_load_explicit(&d->m->used, memory_order_acquire), columns = (used < d->m->workers ? used : d->m->workers) + 1;
     d->first++;                                       /* with a slow place the buffer is full after one: not always the same one */
     for (uint32_t i = 0; i < columns && !stuck; i++) {
         uint32_t column = (d->first + i) % columns;
+        if (column == columns - 1) column = OWN;      /* the supervisor's lines come in beside the workers' */
         struct fgw_ring *r = ring_of(d, log, column);
-        uint32_t size = column == d->m->workers ? OWN_RING : RING_SIZE[log];
+        uint32_t size = column == OWN ? OWN_RING : RING_SIZE[log];
         if (!r || r->size != size) continue;          /* a worker ran wild over its ring: hands off */
         uint64_t part = (empty_ring(s, r, now, &stuck) * 256 + size - 1) / size;
         if (part > most) most = part;

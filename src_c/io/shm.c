@@ -77,14 +77,21 @@ int fgw_shm_create(uint64_t size, uint32_t workers, struct fgw_shm **map)
     void *p = mmap(NULL, h.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (p == MAP_FAILED) return close_keep_errno(fd);
     *map = memcpy(p, &h, sizeof h);
-    for (uint32_t i = 0; i < workers; i++) {
-        fgw_ring_init(fgw_shm_log(*map, i), FGW_SHM_RING);
-        fgw_ring_init(fgw_shm_error_log(*map, i), FGW_SHM_ERROR_RING);
-    }
+    fgw_shm_use(*map, 0);
     return fd;
 }
 
-/* What is wrong with a header found in a file of `size` bytes; NULL: nothing. The hash key may be anything. */
+void fgw_shm_use(struct fgw_shm *m, uint32_t column)
+{
+    uint32_t used = atomic_load_explicit(&m->used, memory_order_relaxed);
+    for (; used <= column && used < m->workers; used++) {
+        fgw_ring_init(fgw_shm_log(m, used), FGW_SHM_RING);
+        fgw_ring_init(fgw_shm_error_log(m, used), FGW_SHM_ERROR_RING);
+        atomic_store_explicit(&m->used, used + 1, memory_order_release);     /* the drain looks from another thread */
+    }
+}
+
+/* What is wrong with a header found in a file of `size` bytes; NULL: nothing. */
 static const char *header_check(const struct fgw_shm *h, uint64_t size)
 {
     if (h->magic != FGW_SHM_MAGIC) return "not the shared memory of a gateway";
@@ -92,8 +99,9 @@ static const char *header_check(const struct fgw_shm *h, uint64_t size)
     if (h->size != size) return "the shared memory has another size than its header says";
     if (h->workers == 0 || h->workers > FGW_SHM_WORKERS) return "the shared memory's number of columns is out of range";
     struct fgw_shm want = places(size, h->workers);
-    want.key = h->key;
-    if (memcmp(&want, h, sizeof want) != 0 || want.heap_off > size) return "the shared memory's regions are misplaced";
+    uint32_t used = atomic_load_explicit(&h->used, memory_order_relaxed);
+    if (memcmp(&want.stats_off, &h->stats_off, offsetof(struct fgw_shm, used) - offsetof(struct fgw_shm, stats_off)) != 0 ||
+        want.heap_off > size || used == 0 || used > h->workers) return "the shared memory's regions are misplaced";
     return NULL;
 }
 
@@ -137,7 +145,6 @@ int fgw_seg_memfd(const char *name, const void *p, size_t n)
 {
     char named[200];                                  /* the kernel refuses names above 249 bytes */
     size_t len = strnlen(name, sizeof named - 1);
-    if (n == 0) { errno = EINVAL; return -1; }
     memcpy(named, name, len);
     named[len] = 0;
 

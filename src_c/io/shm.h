@@ -10,6 +10,7 @@
  *          nor shrink (sealed), so no process can make another one fault. */
 #ifndef FGW_IO_SHM_H
 #define FGW_IO_SHM_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,20 +32,26 @@ struct fgw_shm {                      /* the header, at offset 0 */
     uint64_t gauges_off;              /* fgw_gauges [worker] */
     uint64_t log_off, error_off;      /* access-log and error-log rings, one a worker */
     uint64_t heap_off;                /* given out by the supervisor from here on: endpoint tables */
+    _Atomic uint32_t used;            /* columns below this have rings and may have had a worker: who looks at all looks at these */
+    uint32_t pad;
 };
 
-/* Supervisor: make one of `size` bytes for `workers` columns. Returns the memfd, *map set; -1: errno. */
+/* Supervisor: make one of `size` bytes for `workers` columns, the first of them in use. Returns the memfd, *map set; -1: errno. */
 int  fgw_shm_create(uint64_t size, uint32_t workers, struct fgw_shm **map);
 /* Worker: map a memfd. NULL: not ours or wrong layout (*why is a constant text). */
 struct fgw_shm *fgw_shm_map(int fd, const char **why);
 void fgw_shm_unmap(struct fgw_shm *m);
+/* Supervisor, before a column's first worker: make its rings, and those of all columns below. Again: nothing happens. A column
+ * not yet in use costs no memory; a writer there finds no room. */
+void fgw_shm_use(struct fgw_shm *m, uint32_t column);
 /* Bytes that `workers` columns take before the heap begins: the least size for create. */
 uint64_t fgw_shm_fixed(uint32_t workers);
 /* A column's rings: whole lines, newline included. Writer: the column's worker. Reader: the supervisor's drain. */
 struct fgw_ring *fgw_shm_log(struct fgw_shm *m, uint32_t column);
 struct fgw_ring *fgw_shm_error_log(struct fgw_shm *m, uint32_t column);
 
-/* Snapshot segments: a sealed read-only memfd with these bytes; -1: errno. map: the whole file, read-only; NULL: errno, or not sealed against writing and shrinking. */
+/* Snapshot segments: a sealed read-only memfd with these bytes; -1: errno. map: the whole file, read-only; NULL: errno (EINVAL if
+ * it is empty, EPERM if it is not sealed against writing and shrinking). */
 int   fgw_seg_memfd(const char *name, const void *p, size_t n);
 void *fgw_seg_map(int fd, size_t *n);
 void  fgw_seg_unmap(void *p, size_t n);

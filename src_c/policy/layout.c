@@ -167,8 +167,8 @@ static bool cond_ok(struct look *k, const void *p)
 static bool cand_ok(struct look *k, const void *p)
 {
     const struct fgw_l_cand *x = p;
-    MUST(x->route < k->routes->routes.count, "a candidate's route is not there");
-    const struct fgw_l_route *r = (const struct fgw_l_route *)fgw_l_at(k->seg, k->routes->routes.off) + x->route;
+    const struct fgw_l_route *r = member(k, k->routes->routes, sizeof *r, x->route);
+    MUST(r, "a candidate's route is not there");
     MUST(r->nparams == k->nparams, "a candidate's route has other parameters");
     return EACH(x->others, str) && EACH(x->headers, cond) && EACH(x->query, cond);
 }
@@ -216,11 +216,9 @@ static bool node_place_ok(struct look *k, const struct fgw_l_node *x)
     MUST(x->nparams + (x->rest != 0) <= FGW_PARAMS_MAX, "a path has too many parameters");
     switch (x->kind) {
     case FGW_NODE_HOSTS:
-    case FGW_NODE_ROOT: MUST(!parent && x->depth == 0, "a root is below something"); break;
-    case FGW_NODE_HOST: MUST((!parent || parent->kind == FGW_NODE_HOSTS) && x->depth == 0, "a host is below a path"); break;
-    default:
-        MUST(parent && parent->kind >= FGW_NODE_ROOT && x->depth == parent->depth + 1 && x->depth <= FGW_ROUTE_DEPTH,
-             "a node is at the wrong depth");
+    case FGW_NODE_ROOT: MUST(!parent, "a root is below something"); break;
+    case FGW_NODE_HOST: MUST(!parent || parent->kind == FGW_NODE_HOSTS, "a host is below a path"); break;
+    default:            MUST(parent && parent->kind >= FGW_NODE_ROOT, "a path's node is below no root");
     }
     return true;
 }
@@ -233,20 +231,21 @@ static bool node_ok(struct look *k, const void *p)
            (x->fanout != FGW_FANOUT_ONE || child_ok(k, x, x->only, FGW_NODE_LITERAL));
 }
 
+static bool edge_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_edge *x = p;
+    const struct fgw_l_node *to = x->node ? node_at(k, x->node) : NULL;
+    MUST(!x->node || (to && to->parent && (to->kind == FGW_NODE_LITERAL || to->kind == FGW_NODE_HOST)), "an edge leads nowhere");
+    return true;
+}
+
 static bool edges_ok(struct look *k)
 {
-    struct fgw_l_arr a = k->routes->edges;
-    uint32_t used = 0;
-    MUST(a.count && !(a.count & (a.count - 1)), "the edges are no power of two");
-    if (!claim(k, a.off, a.count, sizeof(struct fgw_l_edge), _Alignof(struct fgw_l_edge))) return false;
-    const struct fgw_l_edge *e = fgw_l_at(k->seg, a.off);
-    for (uint32_t i = 0; i < a.count; i++) {
-        if (!e[i].node) continue;
-        const struct fgw_l_node *to = node_at(k, e[i].node);
-        MUST(to && (to->kind == FGW_NODE_LITERAL || (to->kind == FGW_NODE_HOST && to->parent)), "an edge leads nowhere");
-        used++;
-    }
-    MUST(used < a.count, "the edges are full");
+    const struct fgw_l_routes *x = k->routes;
+    if (!EACH(x->edges, edge)) return false;
+    MUST(x->edges.count > x->edge_mask, "a search begins outside the edges");
+    const struct fgw_l_edge *last = (const struct fgw_l_edge *)fgw_l_at(k->seg, x->edges.off) + x->edges.count - 1;
+    MUST(!last->node, "a search has no end");
     return true;
 }
 

@@ -24,8 +24,7 @@ enum fgw_part      { FGW_PART_TEXT, FGW_PART_PARAM, FGW_PART_CLIENT_ADDRESS, FGW
 enum fgw_node_kind { FGW_NODE_HOSTS, FGW_NODE_HOST, FGW_NODE_ROOT, FGW_NODE_LITERAL, FGW_NODE_PARAM };
 enum fgw_fanout    { FGW_FANOUT_NONE, FGW_FANOUT_ONE, FGW_FANOUT_EDGES };
 
-enum { FGW_ROUTE_DEPTH = 63,            /* nodes below a root, so segments of a route's path */
-       FGW_PARAMS_MAX = 16,             /* path parameters of a route */
+enum { FGW_PARAMS_MAX = 16,             /* path parameters of a route */
        FGW_COND_VALUE_MAX = 1024 };     /* bytes of a query condition's value */
 
 struct fgw_l_str { uint32_t off, len; };

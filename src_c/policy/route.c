@@ -16,13 +16,14 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
-/* In wyhash's manner: first and last word overlap, the middle of long texts is folded in eight bytes at a time. */
+/* In wyhash's manner: words from both ends, which overlap in texts that they do not fill; the middle of long texts is folded in. */
 static inline uint64_t hash_of(const char *p, uint32_t n)
 {
     uint64_t a = 0, b = 0;
     if (n >= 8) {
         a = load8(p), b = load8(p + n - 8);
-        for (uint32_t i = 8; i + 8 < n; i += 8) a = mix(a ^ load8(p + i), 0x8ebc6af09c88c6e3u);
+        if (n > 16) a ^= mix(load8(p + 8) ^ 0x8ebc6af09c88c6e3u, load8(p + n - 16) ^ 0x589965cc75374cc3u);
+        for (uint32_t i = 16; i + 16 < n; i += 8) a = mix(a ^ load8(p + i), 0x1d8e4e27c47d124fu);
     } else if (n >= 4) {
         a = load4(p), b = load4(p + n - 4);
     } else if (n) {
@@ -34,10 +35,18 @@ static inline uint64_t hash_of(const char *p, uint32_t n)
 uint64_t fgw_route_hash(const char *p, uint32_t n) { return hash_of(p, n); }
 
 static inline bool same8(const char *a, const char *b) { return load8(a) == load8(b); }
+static inline bool same16(const char *a, const char *b)
+{
+    return ((load8(a) ^ load8(b)) | (load8(a + 8) ^ load8(b + 8))) == 0;
+}
 
 static inline bool same(const char *a, const char *b, uint32_t n)
 {
-    if (n > 16) return memcmp(a, b, n) == 0;
+    if (n >= 16) {
+        for (uint32_t i = 0; i + 16 < n; i += 16)
+            if (!same16(a + i, b + i)) return false;
+        return same16(a + n - 16, b + n - 16);
+    }
     if (n >= 8) return same8(a, b) && same8(a + n - 8, b + n - 8);
     if (n >= 4) return load4(a) == load4(b) && load4(a + n - 4) == load4(b + n - 4);
     for (uint32_t i = 0; i < n; i++)
@@ -46,279 +55,287 @@ static inline bool same(const char *a, const char *b, uint32_t n)
 }
 
 /* Bit i: byte i of the word, counted from the lowest address, is c. */
-static inline uint64_t bits_of_word(uint64_t x, char c)
+static inline uint32_t bits8(uint64_t x, char c)
 {
     const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
     x ^= (uint8_t)c * 0x0101010101010101u;
     uint64_t zero = ~(((x & low) + low) | x | low);
-    return (zero >> 7) * 0x0102040810204080u >> 56;
+    return (uint32_t)((zero >> 7) * 0x0102040810204080u >> 56);
 }
 
-static uint64_t bits_of_few(const char *p, uint32_t n, char c)         /* n < 8 */
+static inline uint32_t bits16(uint64_t first, uint64_t second, char c)
 {
-    uint64_t bits = 0;
-    if (n >= 4) {
-        bits = bits_of_word(load4(p) | (uint64_t)load4(p + n - 4) << 32, c);
-        return (bits & 15) | (bits >> 4) << (n - 4);
-    }
-    for (uint32_t i = 0; i < n; i++) bits |= (uint64_t)(p[i] == c) << i;
+#ifdef __SSE2__
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_set_epi64x((int64_t)second, (int64_t)first), _mm_set1_epi8(c)));
+#else
+    return bits8(first, c) | bits8(second, c) << 8;
+#endif
+}
+
+static inline uint32_t bits_at(const char *p, char c)                  /* of 16 bytes */
+{
+#ifdef __SSE2__
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8(c)));
+#else
+    return bits16(load8(p), load8(p + 8), c);
+#endif
+}
+
+/* Of n bytes, less than 16. Words from both ends meet or overlap; nothing outside is read. c is not 0. */
+static inline uint32_t bits_of_few(const char *p, uint32_t n, char c)
+{
+    if (n >= 8) return bits16(load8(p), load8(p + n - 8) >> 8 * (16 - n), c);
+    if (n >= 4) return bits8(load4(p) | (uint64_t)load4(p + n - 4) << 8 * (n - 4), c);
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < n; i++) bits |= (uint32_t)(p[i] == c) << i;
     return bits;
 }
 
-/* Bit i: p[i] is c; n <= 64. The last word overlaps the one before it, so nothing behind p + n is read. */
-static inline uint64_t bits_of(const char *p, uint32_t n, char c)
+static uint64_t bits_of(const char *p, uint32_t n, char c)             /* n <= 64 */
 {
     uint64_t bits = 0;
     uint32_t i = 0;
-#ifdef __SSE2__
-    const __m128i want = _mm_set1_epi8(c);
-#define BITS16(at) ((uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(at)), want)))
-    for (; i + 16 <= n; i += 16) bits |= BITS16(p + i) << i;
-    if (i && i < n) return bits | BITS16(p + n - 16) << (n - 16);
-#undef BITS16
-#endif
-    for (; i + 8 <= n; i += 8) bits |= bits_of_word(load8(p + i), c) << i;
-    if (i == n) return bits;
-    return n >= 8 ? bits | bits_of_word(load8(p + n - 8), c) << (n - 8) : bits_of_few(p, n, c);
+    for (; n - i >= 16; i += 16) bits |= (uint64_t)bits_at(p + i, c) << i;
+    return i < n ? bits | (uint64_t)bits_of_few(p + i, n - i, c) << i : bits;
 }
 
 /* ---- the walk ---- */
 
 struct walk {
     const char *seg;
-    const struct fgw_l_edge *edges;
-    uint32_t nslots, segment_max;
-    struct fgw_str path;
-    uint64_t slashes;             /* bit i: path[i] is '/'; of the first 64 bytes */
-    uint64_t first_hash;          /* of the first segment, which every root begins with */
-    uint32_t first_len;
     const struct fgw_route_in *in;
     struct fgw_route_out *out;
-    uint16_t allow;
+    uint64_t first_hash;          /* of the first segment, which every root begins with */
+    uint32_t allow;
 };
 
-static inline uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static inline const void *at(const struct walk *w, uint32_t off) { return w->seg + off; }      /* off is not 0 */
+static inline const struct fgw_l_routes *top(const struct walk *w) { return fgw_l_body(w->seg); }
 
-/* Where the segment that begins at `from` ends, or a place more than `most` bytes behind `from`. */
-static uint32_t segment_end_far(const struct walk *w, uint32_t from, uint32_t most)
+/* Where the segment that begins at `from` ends; if it is longer than `most`, some place behind that. */
+static inline uint32_t segment_end(struct fgw_str path, uint32_t from, uint32_t most)
 {
-    const char *slash = memchr(w->path.p + from, '/', least(w->path.n - from, most));
-    return slash ? (uint32_t)(slash - w->path.p) : w->path.n;
-}
-
-static inline uint32_t segment_end(const struct walk *w, uint32_t from, uint32_t most)
-{
-    uint64_t behind = from < 64 ? w->slashes >> from : 0;
-    if (fgw_likely(behind)) return from + (uint32_t)__builtin_ctzll(behind);
-    return fgw_likely(w->path.n <= 64) ? w->path.n : segment_end_far(w, from, most);
-}
-
-static inline const struct fgw_l_edge *edge_from(const struct walk *w, struct fgw_route_slot *s)
-{
-    const struct fgw_l_edge *e;
-    while ((e = &w->edges[s->slot])->node && e->tag != s->tag) s->slot = (s->slot + 1) & (w->nslots - 1);
-    s->slot = (s->slot + 1) & (w->nslots - 1);
-    return e;
+    uint32_t i = from, bits;
+    for (; path.n - i >= 16; i += 16) {
+        if ((bits = bits_at(path.p + i, '/'))) return i + (uint32_t)__builtin_ctz(bits);
+        if (fgw_unlikely(i - from > most)) return i;
+    }
+    bits = bits_of_few(path.p + i, path.n - i, '/');
+    return bits ? i + (uint32_t)__builtin_ctz(bits) : path.n;
 }
 
 /* The path from `from` on begins with the node's segments. 0: it does not; else where what follows them begins. */
 static inline uint32_t behind_text(const struct walk *w, const struct fgw_l_node *n, uint32_t from)
 {
-    uint32_t len = n->text.len;
-    const char *p = w->path.p + from;
-    if (len > w->path.n - from || (len < w->path.n - from && p[len] != '/')) return 0;
-    return same(w->seg + n->text.off, p, len) ? from + len + 1 : 0;
+    uint32_t len = n->text.len, left = w->in->path.n - from;
+    const char *p = w->in->path.p + from;
+    if (len > left || (len < left && p[len] != '/') || !same(w->seg + n->text.off, p, len)) return 0;
+    return from + len + 1;
 }
 
-static inline const struct fgw_l_node *child_by_edge(struct walk *w, const struct fgw_l_node *n, uint32_t *from)
+/* Where the search for (parent, hash) begins; it ends at an empty slot, of which the last is one. */
+static inline const struct fgw_l_edge *edges_from(const struct walk *w, struct fgw_route_slot s)
 {
-    uint32_t parent = (uint32_t)((const char *)n - w->seg), len = w->first_len, next;
-    uint64_t hash = w->first_hash;
-    if (*from > 1) {
-        len = segment_end(w, *from, w->segment_max + 1) - *from;
-        if (len > w->segment_max) return NULL;
-        hash = hash_of(w->path.p + *from, len);
-    }
-    struct fgw_route_slot s = fgw_route_slot(hash, parent, w->nslots);
-    for (const struct fgw_l_edge *e; (e = edge_from(w, &s))->node;) {
+    return (const struct fgw_l_edge *)at(w, top(w)->edges.off) + s.slot;
+}
+
+static inline const struct fgw_l_node *child_by_edge(const struct walk *w, uint32_t parent, uint64_t hash, uint32_t *from)
+{
+    struct fgw_route_slot s = fgw_route_slot(hash, parent, top(w)->edge_mask);
+    for (const struct fgw_l_edge *e = edges_from(w, s); e->node; e++) {
+        if (e->tag != s.tag) continue;
         const struct fgw_l_node *to = at(w, e->node);
-        if (to->parent == parent && (next = behind_text(w, to, *from))) return *from = next, to;
+        uint32_t next = behind_text(w, to, *from);
+        if (fgw_likely(next && to->parent == parent)) return *from = next, to;
     }
     return NULL;
 }
 
 /* The child that the path's text leads to; `from` is advanced to the segment behind it. NULL: none. */
-static inline const struct fgw_l_node *literal_child(struct walk *w, const struct fgw_l_node *n, uint32_t *from)
+static inline const struct fgw_l_node *literal_child(const struct walk *w, const struct fgw_l_node *n, uint32_t *from)
 {
     if (n->fanout == FGW_FANOUT_NONE) return NULL;
-    if (n->fanout == FGW_FANOUT_EDGES) return child_by_edge(w, n, from);
-    const struct fgw_l_node *only = at(w, n->only);
-    uint32_t next = behind_text(w, only, *from);
-    if (!next) return NULL;
-    *from = next;
-    return only;
+    if (n->fanout == FGW_FANOUT_ONE) {
+        const struct fgw_l_node *only = at(w, n->only);
+        uint32_t next = behind_text(w, only, *from);
+        return next ? *from = next, only : NULL;
+    }
+    uint32_t parent = (uint32_t)((const char *)n - w->seg), most = top(w)->segment_max;
+    if (*from == 1) return child_by_edge(w, parent, w->first_hash, from);
+    uint32_t len = segment_end(w->in->path, *from, most) - *from;
+    return len > most ? NULL : child_by_edge(w, parent, hash_of(w->in->path.p + *from, len), from);
 }
 
 /* ---- leaves ---- */
 
-static inline bool take(struct walk *w, const struct fgw_l_cand *c)
+static inline bool method_fits(const struct walk *w, const struct fgw_l_cand *c)
 {
-    const struct fgw_l_routes *routes = fgw_l_body(w->seg);
-    w->out->route = (const struct fgw_l_route *)at(w, routes->routes.off) + c->route;
-    return true;
+    if (fgw_likely(c->methods == UINT16_MAX)) return true;
+    return w->in->method_id == FGW_M_OTHER ? fgw_match_method(w->seg, c, w->in) : c->methods >> w->in->method_id & 1;
 }
 
 /* The first candidate of a leaf that fits; of those that fail by their method alone the methods are noted. */
-static bool try_leaf(struct walk *w, uint32_t off)
+static inline bool try_leaf(struct walk *w, const struct fgw_l_leaf *leaf)
 {
-    const struct fgw_l_leaf *leaf = at(w, off);
     const struct fgw_l_cand *c = at(w, leaf->cands.off), *end = c + leaf->cands.count;
     for (; c < end; c++) {
-        if ((c->headers.count | c->query.count) && !fgw_match_conds(w->seg, c, w->in)) continue;
-        if (c->methods == UINT16_MAX || fgw_match_method(w->seg, c, w->in)) return take(w, c);
+        if (fgw_unlikely(c->headers.count | c->query.count) && !fgw_match_conds(w->seg, c, w->in)) continue;
+        if (method_fits(w, c)) return w->out->route = at(w, c->route), true;
         w->allow |= c->methods & ~(1u << FGW_M_OTHER);
     }
     return false;
 }
 
-static bool try_prefixes(struct walk *w, uint32_t off)
+static inline bool try_chain(struct walk *w, uint32_t off)
 {
-    for (; off; off = ((const struct fgw_l_leaf *)at(w, off))->next)
-        if (try_leaf(w, off)) return true;
+    for (const struct fgw_l_leaf *leaf; off; off = leaf->next)
+        if (try_leaf(w, leaf = at(w, off))) return true;
     return false;
 }
 
 /* ---- paths ---- */
 
-/* Where the walk is: a node, and where the segments behind it begin; beyond the path's end: there are none. */
-struct place { const struct fgw_l_node *node; uint32_t from; };
-/* Where it can come back to: the node's parameter first, then its {rest*}. */
-struct choice { struct place at; bool param_done; };
-struct trail { uint32_t n; struct choice choices[FGW_ROUTE_DEPTH + 1]; };
-
-/* Down by texts alone as far as it goes; true: the path ends there. */
-static inline bool descend(struct walk *w, struct place *p, struct trail *t)
+/* Down by texts alone as far as it goes. Afterwards the path ended (*from lies behind it) or no child of *n fits. Returns
+ * whether some node on the way, where the path goes on, has a parameter or a {rest*}. */
+static inline bool descend(const struct walk *w, const struct fgw_l_node **n, uint32_t *from)
 {
-    for (const struct fgw_l_node *to; p->from <= w->path.n; p->node = to) {
-        if (p->node->param | p->node->rest) t->choices[t->n++] = (struct choice){*p, false};
-        if (!(to = literal_child(w, p->node, &p->from))) return false;
+    uint32_t forks = 0;
+    for (const struct fgw_l_node *to; *from <= w->in->path.n; *n = to) {
+        forks |= (*n)->param | (*n)->rest;
+        if (!(to = literal_child(w, *n, from))) break;
     }
+    return forks != 0;
+}
+
+static bool try_rest(struct walk *w, const struct fgw_l_node *n, uint32_t from)
+{
+    if (!n->rest || !try_leaf(w, at(w, n->rest))) return false;
+    w->out->params[n->nparams] = fgw_str(w->in->path.p + from, w->in->path.n - from);
     return true;
 }
 
-static bool try_param(struct walk *w, struct place at_, struct place *p)
+/* A segment that is not empty is taken as the parameter of n. Returns where what follows it begins; 0: it cannot be. */
+static uint32_t take_param(struct walk *w, const struct fgw_l_node *n, uint32_t from)
 {
-    uint32_t end = segment_end(w, at_.from, UINT32_MAX);
-    if (!at_.node->param || end == at_.from) return false;
-    w->out->params[at_.node->nparams] = fgw_str(w->path.p + at_.from, end - at_.from);
-    *p = (struct place){at(w, at_.node->param), end + 1};
-    return true;
+    if (!n->param) return 0;
+    uint32_t end = segment_end(w->in->path, from, UINT32_MAX);
+    w->out->params[n->nparams] = fgw_str(w->in->path.p + from, end - from);
+    return end == from ? 0 : end + 1;
 }
 
-static bool try_rest(struct walk *w, struct place at_)
+/* Where n's own segments begin. */
+static inline uint32_t begin_of(const struct walk *w, const struct fgw_l_node *n, uint32_t from)
 {
-    if (!at_.node->rest || !try_leaf(w, at_.node->rest)) return false;
-    w->out->params[at_.node->nparams] = fgw_str(w->path.p + at_.from, w->path.n - at_.from);
-    return true;
+    return n->kind == FGW_NODE_PARAM ? (uint32_t)(w->out->params[n->nparams - 1].p - w->in->path.p) : from - n->text.len - 1;
 }
 
-/* The next untried parameter, nearest to the end of the path first; false: there is none, or (*won) a {rest*} ended the search. */
-static bool come_back(struct walk *w, struct trail *t, struct place *p, bool *won)
+/* The texts below n do not fit what begins at `from`: try its parameter, then its {rest*}, then those of the nodes above it. */
+static bool find_pattern(struct walk *w, const struct fgw_l_node *n, uint32_t from)
 {
-    while (t->n) {
-        struct choice *c = &t->choices[t->n - 1];
-        if (!c->param_done) {
-            c->param_done = true;
-            if (try_param(w, c->at, p)) return true;
+    const uint32_t path_n = w->in->path.n;
+    for (bool param_done = false;;) {
+        uint32_t next;
+        if (from <= path_n && !param_done && (next = take_param(w, n, from))) {
+            n = at(w, n->param), from = next;
+            descend(w, &n, &from);
+            if (from > path_n && n->leaf && try_leaf(w, at(w, n->leaf))) return true;
+            continue;
         }
-        t->n--;
-        if (try_rest(w, c->at)) return *won = true, false;
+        if (from <= path_n && try_rest(w, n, from)) return true;
+        if (n->kind == FGW_NODE_ROOT) return false;
+        param_done = n->kind == FGW_NODE_PARAM;
+        from = begin_of(w, n, from);
+        n = at(w, n->parent);
     }
-    return false;
 }
 
-static inline bool find_path(struct walk *w, struct place p)
+/* The texts led to n, and there are parameters on the way. */
+static __attribute__((noinline)) bool find_forked(struct walk *w, const struct fgw_l_node *n, uint32_t from)
 {
-    struct trail t;
-    t.n = 0;
-    bool won = false, ended = descend(w, &p, &t);
-    uint32_t prefixes = ended ? p.node->ended : p.node->goes_on;
-    for (;;) {
-        if (ended && p.node->leaf && try_leaf(w, p.node->leaf)) return true;
-        if (!t.n || !come_back(w, &t, &p, &won)) break;
-        ended = descend(w, &p, &t);
-    }
-    return won || try_prefixes(w, prefixes);
+    bool ended = from > w->in->path.n;
+    const struct fgw_l_leaf *leaf = ended ? fgw_l_at(w->seg, n->leaf) : NULL;
+    uint32_t prefixes = leaf ? leaf->next : ended ? n->ended : n->goes_on;
+    return (leaf && try_leaf(w, leaf)) || find_pattern(w, n, from) || try_chain(w, prefixes);
+}
+
+static inline bool find_path(struct walk *w, const struct fgw_l_node *n, uint32_t from)
+{
+    if (descend(w, &n, &from)) return find_forked(w, n, from);
+    return try_chain(w, from > w->in->path.n ? n->ended : n->goes_on);
 }
 
 /* ---- hosts ---- */
 
 static inline const struct fgw_l_node *host_by_edge(const struct walk *w, uint32_t parent, const char *text, uint32_t len)
 {
-    struct fgw_route_slot s = fgw_route_slot(hash_of(text, len), parent, w->nslots);
-    for (const struct fgw_l_edge *e; (e = edge_from(w, &s))->node;) {
+    struct fgw_route_slot s = fgw_route_slot(hash_of(text, len), parent, top(w)->edge_mask);
+    for (const struct fgw_l_edge *e = edges_from(w, s); e->node; e++) {
+        if (e->tag != s.tag) continue;
         const struct fgw_l_node *to = at(w, e->node);
         if (to->parent == parent && to->text.len == len && same(w->seg + to->text.off, text, len)) return to;
     }
     return NULL;
 }
 
-/* The longest wildcard whose rest the host ends with, of those lengths that exist. */
-static const struct fgw_l_node *find_wild(struct walk *w, const struct fgw_l_routes *r, struct fgw_str h)
+static uint32_t dots_in(const char *p, uint32_t n)
 {
-    uint32_t behind[64], labels = 0, most = 63 - (uint32_t)__builtin_clzll(r->wild_labels);
-    for (uint32_t end = h.n; end && labels < most; end = end > 64 ? end - 64 : 0) {      /* dots, from the right */
-        uint32_t begin = end > 64 ? end - 64 : 0;
-        for (uint64_t dots = bits_of(h.p + begin, end - begin, '.'); dots && labels < most;) {
-            uint32_t bit = 63 - (uint32_t)__builtin_clzll(dots);
-            dots ^= 1ull << bit;
-            behind[++labels] = begin + bit + 1;
+    uint32_t dots = 0;
+    for (; n > 64; p += 64, n -= 64) dots += (uint32_t)__builtin_popcountll(bits_of(p, 64, '.'));
+    for (uint64_t bits = bits_of(p, n, '.'); bits; bits &= bits - 1) dots++;
+    return dots;
+}
+
+/* The longest wildcard whose rest the host ends with, of those lengths that exist. */
+static const struct fgw_l_node *find_wild(struct walk *w, struct fgw_str h)
+{
+    uint32_t labels = dots_in(h.p, h.n);                              /* behind the first dot */
+    for (uint32_t i = 0; labels; i += 64)
+        for (uint64_t bits = bits_of(h.p + i, h.n - i < 64 ? h.n - i : 64, '.'); bits; bits &= bits - 1, labels--) {
+            uint32_t rest = i + (uint32_t)__builtin_ctzll(bits) + 1;
+            if (labels > 63 || !(top(w)->wild_labels >> labels & 1)) continue;
+            const struct fgw_l_node *host = host_by_edge(w, top(w)->wilds, h.p + rest, h.n - rest);
+            if (host) return host;
         }
-    }
-    for (; labels; labels--) {
-        if (!(r->wild_labels >> labels & 1)) continue;
-        const struct fgw_l_node *host = host_by_edge(w, r->wilds, h.p + behind[labels], h.n - behind[labels]);
-        if (host) return host;
-    }
     return NULL;
 }
 
-static inline const struct fgw_l_node *find_host(struct walk *w, const struct fgw_l_routes *r, struct fgw_str h)
+static inline const struct fgw_l_node *find_host(struct walk *w, struct fgw_str h)
 {
     const struct fgw_l_node *host = NULL;
-    if (r->hosts) host = host_by_edge(w, r->hosts, h.p, h.n);
-    if (!host && r->wild_labels) host = find_wild(w, r, h);
-    return host || !r->any ? host : at(w, r->any);
+    if (top(w)->hosts) host = host_by_edge(w, top(w)->hosts, h.p, h.n);
+    if (!host && top(w)->wild_labels) host = find_wild(w, h);
+    return host ? host : fgw_l_at(w->seg, top(w)->any);
 }
 
-/* What all roots share: the slashes, and the first segment with the filter bits that it has. */
-static inline uint64_t first_segment(struct walk *w, uint32_t from)
+/* The first segment is asked for by every root. Returns the filter bits that it has. */
+static inline uint64_t first_segment(struct walk *w)
 {
-    if (from > w->path.n) return FGW_ROUTE_ALWAYS;
-    w->slashes = bits_of(w->path.p, least(w->path.n, 64), '/');
-    w->first_len = segment_end(w, from, w->segment_max + 1) - from;
-    w->first_hash = 0;
-    if (w->first_len > w->segment_max) return FGW_ROUTE_ALWAYS;       /* no text is that long */
-    w->first_hash = hash_of(w->path.p + from, w->first_len);
+    struct fgw_str path = w->in->path;
+    uint32_t most = top(w)->segment_max, len = segment_end(path, 1, most) - 1;
+    if (fgw_unlikely(len > most)) return FGW_ROUTE_ALWAYS;            /* no text is that long; any hash finds none */
+    w->first_hash = hash_of(path.p + 1, len);
     return FGW_ROUTE_ALWAYS | fgw_route_first(w->first_hash);
+}
+
+/* "*" has no segments: it ends before the first. */
+static __attribute__((noinline)) bool find_star(struct walk *w, const struct fgw_l_try *t, const struct fgw_l_try *end)
+{
+    for (; t < end; t++)
+        if (find_forked(w, at(w, t->root), w->in->path.n + 1)) return true;
+    return w->out->allow = (uint16_t)w->allow, false;
 }
 
 bool fgw_route_find(const void *seg, const struct fgw_route_in *in, struct fgw_route_out *out)
 {
-    const struct fgw_l_routes *r = fgw_l_body(seg);
-    struct walk w;
+    struct walk w = {.seg = seg, .in = in, .out = out};
     out->route = NULL, out->allow = 0;
     if (!in->path.n) return false;
-    w.seg = seg, w.edges = at(&w, r->edges.off), w.nslots = r->edges.count, w.segment_max = r->segment_max;
-    w.in = in, w.out = out, w.path = in->path, w.allow = 0;
-    const struct fgw_l_node *host = find_host(&w, r, in->host);
+    const struct fgw_l_node *host = find_host(&w, in->host);
     if (!host) return false;
-    uint32_t from = in->path.p[0] == '/' ? 1 : in->path.n + 1;         /* "*" has no segments */
-    uint64_t first = first_segment(&w, from);
-    const struct fgw_l_try *t = fgw_l_at(seg, host->roots.off), *end = t + host->roots.count;
+    const struct fgw_l_try *t = at(&w, host->roots.off), *end = t + host->roots.count;
+    if (fgw_unlikely(in->path.p[0] != '/')) return find_star(&w, t, end);
+    uint64_t first = first_segment(&w);
     for (; t < end; t++)
-        if (t->firsts & first && find_path(&w, (struct place){at(&w, t->root), from})) return true;
-    out->allow = w.allow;
-    return false;
+        if (t->firsts & first && find_path(&w, at(&w, t->root), 1)) return true;
+    return out->allow = (uint16_t)w.allow, false;
 }

@@ -49,10 +49,10 @@ static inline struct fgw_str fgw_route_rest(const struct fgw_l_route *r, struct 
 /* How the builder of a segment hashes a host or path segment, and where the search for (parent, hash) begins. */
 uint64_t fgw_route_hash(const char *p, uint32_t n);
 struct fgw_route_slot { uint32_t slot, tag; };
-static inline struct fgw_route_slot fgw_route_slot(uint64_t hash, uint32_t parent, uint32_t nslots)
+static inline struct fgw_route_slot fgw_route_slot(uint64_t hash, uint32_t parent, uint32_t mask)
 {
-    uint64_t x = hash ^ parent * 0x9e3779b97f4a7c15u;   /* both halves depend on the parent */
-    return (struct fgw_route_slot){(uint32_t)(x >> 32) & (nslots - 1), (uint32_t)x};
+    uint64_t x = hash ^ parent * UINT64_C(0x5bd1e995);   /* both halves depend on the parent */
+    return (struct fgw_route_slot){(uint32_t)(x >> 32) & mask, (uint32_t)x};
 }
 
 /* A root is tried only if it shares a bit with the first segment of the path. A segment has one of 64, and every path the highest. */

@@ -14,6 +14,7 @@ static void setup(uint32_t workers)
     int fd = fgw_shm_create(fgw_shm_fixed(workers), workers, &m_);
     if (fd < 0) abort();
     close(fd);
+    fgw_shm_use(m_, workers - 1);
 }
 static void teardown(void)
 {

@@ -1,0 +1,165 @@
+"""The metrics page: shared memory and the supervisor's own counts as Prometheus text (exposition format 0.0.4).
+
+What only goes up is summed over all columns that ever had a worker, so neither a worker's death nor its retirement takes
+anything away. A series begins with its first event: ten thousand routes cost nothing until they are used.
+Requests that matched a route are told by `route`; those that matched none by their `listener`, with an empty route.
+"""
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from fastgw import __version__
+from fastgw._shm import BOUNDS_US, Totals
+
+if TYPE_CHECKING:
+    from .gateway import Gateway
+
+CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_LE = tuple(f"{us / 1e6:g}" for us in BOUNDS_US)
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+Labels = dict[str, str]
+Sample = tuple[Labels, int | float]
+
+
+def render(gateway: "Gateway") -> bytes:
+    """The whole page."""
+    routes, upstreams = _totals(gateway)
+    own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
+    families = itertools.chain(_requests(routes), _upstreams(upstreams), *own)
+    return "".join(itertools.chain.from_iterable(families)).encode()
+
+
+def _totals(gateway: "Gateway") -> tuple[list[tuple[Labels, Totals]], list[tuple[Labels, Totals]]]:
+    """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
+    routes, upstreams = [], []
+    for kind, name, slot in gateway.slots.identities():
+        totals = gateway.shm.totals(slot)
+        if not (any(totals["bucket"]) or totals["retries"] or totals["upstream_failures"] or totals["gateway_errors"]):
+            continue
+        if kind == "upstream":
+            upstreams.append(({"upstream": name}, totals))
+        else:
+            route = name if kind == "route" else "(overflow)" if kind == "overflow" else ""
+            routes.append(({"route": route, "listener": name if kind == "unmatched" else ""}, totals))
+    return routes, upstreams
+
+
+# -- text
+def _labels(labels: Labels) -> str:
+    return ",".join(f'{key}="{value.translate(_ESCAPES)}"' for key, value in labels.items())
+
+
+def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Iterator[str]:
+    """One metric. Without samples there is none."""
+    head = f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+    for labels, value in samples:
+        yield f"{head}{name}{{{_labels(labels)}}} {value}\n" if labels else f"{head}{name} {value}\n"
+        head = ""
+
+
+def _histogram(name: str, text: str, found: list[tuple[Labels, Totals]]) -> Iterator[str]:
+    if found:
+        yield f"# HELP {name} {text}\n# TYPE {name} histogram\n"
+    for labels, totals in found:
+        own, count = _labels(labels), 0
+        for bound, n in zip((*_LE, "+Inf"), totals["bucket"], strict=True):
+            count += n
+            yield f'{name}_bucket{{{own},le="{bound}"}} {count}\n'
+        yield f"{name}_sum{{{own}}} {totals['sum_us'] / 1e6}\n{name}_count{{{own}}} {count}\n"
+
+
+def _by_class(found: list[tuple[Labels, Totals]]) -> Iterator[Sample]:
+    for labels, totals in found:
+        for code, n in zip(CLASSES, totals["by_class"], strict=True):
+            if n:
+                yield {**labels, "code": code}, n
+
+
+# -- families
+def _requests(found: list[tuple[Labels, Totals]]) -> Iterator[Iterator[str]]:
+    yield _histogram("http_server_request_duration_seconds", "From a request's head to the end of its answer.", found)
+    yield _family("fgw_requests_total", "counter", "Finished requests by answer; none: none was sent.", _by_class(found))
+
+    def each(name: str, text: str, values: Iterable[int]) -> Iterator[str]:
+        return _family(name, "counter", text, ((labels, n) for (labels, _), n in zip(found, values, strict=True)))
+
+    yield each("fgw_request_body_bytes_total", "Body bytes from clients.", (t["bytes_in"] for _, t in found))
+    yield each("fgw_response_body_bytes_total", "Body bytes to clients.", (t["bytes_out"] for _, t in found))
+    yield each("fgw_retries_total", "Requests that took more than one try.", (t["retries"] for _, t in found))
+    yield each("fgw_gateway_errors_total", "Answers the gateway made of a failure.", (t["gateway_errors"] for _, t in found))
+
+
+def _upstreams(found: list[tuple[Labels, Totals]]) -> Iterator[Iterator[str]]:
+    requests = [(labels, totals) for labels, totals in found if any(totals["bucket"])]
+    yield _histogram("fgw_upstream_request_duration_seconds", "Requests to an upstream.", requests)
+    failures = ((labels, totals["upstream_failures"]) for labels, totals in found)
+    yield _family("fgw_upstream_failures_total", "counter", "Tries that an upstream failed.", failures)
+
+
+_SUMS = (
+    ("connections", "fgw_connections", "gauge", "Open client connections."),
+    ("requests", "fgw_requests_in_flight", "gauge", "Requests begun and not finished."),
+    ("tunnels", "fgw_tunnels", "gauge", "Open tunnels."),
+    ("parked", "fgw_parked_requests", "gauge", "Requests that wait for a verdict."),
+    ("live_exchanges", "fgw_live_exchanges", "gauge", "Exchanges held in memory."),
+    ("blocks_bytes", "fgw_buffer_bytes", "gauge", "Bytes of message blocks held."),
+    ("accepted", "fgw_accepted_connections_total", "counter", "Client connections accepted."),
+    ("refused", "fgw_refused_connections_total", "counter", "Client connections refused by a limit."),
+    ("turns", "fgw_turns_total", "counter", "Batches of events served."),
+    ("events", "fgw_events_total", "counter", "Events served."),
+)
+
+
+def _gauges(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    columns = [gateway.shm.gauges(column) for column in range(gateway.shm.used)]
+    for field, name, kind, text in _SUMS:
+        yield _family(name, kind, text, [({}, sum(column[field] for column in columns))])
+    idle = sum(column["upstream_idle"] for column in columns)
+    # Read one after the other while workers go on: their difference may be off by one, but a gauge is not negative.
+    active = max(sum(column["upstream_connections"] for column in columns) - idle, 0)
+    states: list[Sample] = [({"state": "active"}, active), ({"state": "idle"}, idle)]
+    yield _family("fgw_upstream_connections", "gauge", "Open connections to upstreams.", states)
+
+
+def _workers(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    fleet, now_ms = gateway.fleet, time.monotonic() * 1000
+    states: dict[str, int] = {}
+    for slot in fleet.slots.values():
+        states[slot.state.value] = states.get(slot.state.value, 0) + 1
+    beats: list[Sample] = []
+    for worker in fleet.live():
+        beat = gateway.shm.gauges(worker.slot)["heartbeat_ms"]
+        if beat:
+            beats.append(({"worker": str(worker.slot)}, round(max(now_ms - beat, 0.0) / 1000, 3)))
+    counted: list[Sample] = [({"state": state}, n) for state, n in sorted(states.items())]
+    restarts: list[Sample] = [({}, fleet.restarts)]
+    yield _family("fgw_workers", "gauge", "Worker slots by state.", counted)
+    yield _family("fgw_worker_restarts_total", "counter", "Workers started again after they ended.", restarts)
+    yield _family("fgw_worker_last_turn_seconds", "gauge", "Since a worker served its last batch of events.", beats)
+
+
+def _logs(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    rings, logs = gateway.shm.ring_losses(), ("access", "error")
+    places = {log: gateway.drain.counters(log) for log in logs}
+    dropped: list[Sample] = [({"log": log, "where": "ring"}, rings[log]) for log in logs]
+    dropped += [({"log": log, "where": "output"}, places[log]["dropped"]) for log in logs]
+    yield _family("fgw_log_dropped_total", "counter", "Log lines lost; ring: no room, output: not taken.", dropped)
+    yield _family("fgw_log_rings_broken_total", "counter", "Log rings found damaged.", [({}, rings["broken"])])
+    written = (({"log": log}, places[log]["bytes"]) for log in logs)
+    yield _family("fgw_log_written_bytes_total", "counter", "Bytes written to logs.", written)
+    errors = (({"log": log}, places[log]["errors"]) for log in logs)
+    yield _family("fgw_log_errors_total", "counter", "Failed opens and writes of logs.", errors)
+
+
+def _config(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    current, reloader = gateway.fleet.current, gateway.reloader
+    reloads: list[Sample] = [({"result": "applied"}, reloader.applied), ({"result": "refused"}, reloader.refused)]
+    generation: list[Sample] = [({}, current.generation if current else 0)]
+    yield _family("fgw_config_generation", "gauge", "Of the snapshot that is served; 0: none.", generation)
+    yield _family("fgw_config_reloads_total", "counter", "Reloads by how they ended.", reloads)
+    started: list[Sample] = [({}, round(gateway.started, 3))]
+    yield _family("fgw_start_time_seconds", "gauge", "When the gateway started, in Unix time.", started)
+    yield _family("fgw_build_info", "gauge", "Always 1; the version is the label.", [({"version": __version__}, 1)])
