@@ -178,11 +178,11 @@ bench-compare: bootstrap-test #? the gateway beside a bare relay, nginx, HAProxy
 
 # ---------------------------------------------------------------- keeping it tidy
 
+CYTHON   := $(sort $(wildcard fastgw/_*.pyx fastgw/_*.pxd fastgw/_c/*.pxd))
 lint: bootstrap-test #? ruff, cython-lint, and the engine compiled with every warning an error by gcc and by clang
-	@$(PY) -m ruff check .
-	@set -- fastgw/_*.pyx fastgw/_*.pxd fastgw/_c/*.pxd; for f; do shift; [ ! -e "$$f" ] || set -- "$$@" "$$f"; done; \
-	    [ $$# = 0 ] || .venv/bin/cython-lint "$$@"
-	+@$(SUB) --keep-going objects-lint-gcc objects-lint-clang
+	+@code=0; $(PY) -m ruff check . || code=1; \
+	    PATH=$(CURDIR)/.venv/bin:$$PATH cython-lint $(CYTHON) || code=1; \
+	    $(SUB) --keep-going objects-lint-gcc objects-lint-clang || code=1; exit $$code
 
 # Every source as one plain object: for lint, and for the house tests, which read their symbols.
 objects-%: FORCE

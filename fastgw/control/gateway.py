@@ -16,6 +16,7 @@ from fastgw.upstream.clusters import Clusters
 from fastgw.upstream.discovery.dns import DnsResolver
 
 from . import channel as ch
+from . import metrics
 from .builds import Builder
 from .fleet import Fleet, SlotState
 from .listeners import BindErrors, Bound, Listeners
@@ -162,8 +163,6 @@ class Gateway:
 
     def metrics(self) -> bytes:
         """For /metrics."""
-        from . import metrics
-
         return metrics.render(self)
 
     async def status(self) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The metrics page: shared memory and the supervisor's own counts as Prometheus text (exposition format 0.0.4).
 
-What only goes up is summed over all columns that ever had a worker, so neither a worker's death nor its retirement takes
-anything away. A series begins with its first event: ten thousand routes cost nothing until they are used.
+What only goes up is summed over all columns that ever had a worker, so that neither a worker's death nor its retirement
+takes anything away. A series begins with its first event: ten thousand routes cost nothing until they are used.
 Requests that matched a route are told by `route`; those that matched none by their `listener`, with an empty route.
 """
 
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastgw import __version__
-from fastgw._shm import BOUNDS_US, Totals
+from fastgw._shm import BOUNDS_US
 
 if TYPE_CHECKING:
+    from fastgw._shm import Totals
+
     from .gateway import Gateway
 
 CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -22,6 +24,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 Labels = dict[str, str]
 Sample = tuple[Labels, int | float]
+Found = list[tuple[Labels, "Totals"]]
 
 
 def render(gateway: "Gateway") -> bytes:
@@ -32,7 +35,7 @@ def render(gateway: "Gateway") -> bytes:
     return "".join(itertools.chain.from_iterable(families)).encode()
 
 
-def _totals(gateway: "Gateway") -> tuple[list[tuple[Labels, Totals]], list[tuple[Labels, Totals]]]:
+def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
@@ -60,7 +63,7 @@ def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Itera
         head = ""
 
 
-def _histogram(name: str, text: str, found: list[tuple[Labels, Totals]]) -> Iterator[str]:
+def _histogram(name: str, text: str, found: Found) -> Iterator[str]:
     if found:
         yield f"# HELP {name} {text}\n# TYPE {name} histogram\n"
     for labels, totals in found:
@@ -71,7 +74,7 @@ def _histogram(name: str, text: str, found: list[tuple[Labels, Totals]]) -> Iter
         yield f"{name}_sum{{{own}}} {totals['sum_us'] / 1e6}\n{name}_count{{{own}}} {count}\n"
 
 
-def _by_class(found: list[tuple[Labels, Totals]]) -> Iterator[Sample]:
+def _by_class(found: Found) -> Iterator[Sample]:
     for labels, totals in found:
         for code, n in zip(CLASSES, totals["by_class"], strict=True):
             if n:
@@ -79,9 +82,10 @@ def _by_class(found: list[tuple[Labels, Totals]]) -> Iterator[Sample]:
 
 
 # -- families
-def _requests(found: list[tuple[Labels, Totals]]) -> Iterator[Iterator[str]]:
+def _requests(found: Found) -> Iterator[Iterator[str]]:
     yield _histogram("http_server_request_duration_seconds", "From a request's head to the end of its answer.", found)
-    yield _family("fgw_requests_total", "counter", "Finished requests by answer; none: none was sent.", _by_class(found))
+    codes = _by_class(found)
+    yield _family("fgw_requests_total", "counter", "Finished requests by class of answer; none: none was sent.", codes)
 
     def each(name: str, text: str, values: Iterable[int]) -> Iterator[str]:
         return _family(name, "counter", text, ((labels, n) for (labels, _), n in zip(found, values, strict=True)))
@@ -89,10 +93,10 @@ def _requests(found: list[tuple[Labels, Totals]]) -> Iterator[Iterator[str]]:
     yield each("fgw_request_body_bytes_total", "Body bytes from clients.", (t["bytes_in"] for _, t in found))
     yield each("fgw_response_body_bytes_total", "Body bytes to clients.", (t["bytes_out"] for _, t in found))
     yield each("fgw_retries_total", "Requests that took more than one try.", (t["retries"] for _, t in found))
-    yield each("fgw_gateway_errors_total", "Answers the gateway made of a failure.", (t["gateway_errors"] for _, t in found))
+    yield each("fgw_gateway_errors_total", "Failures answered by the gateway.", (t["gateway_errors"] for _, t in found))
 
 
-def _upstreams(found: list[tuple[Labels, Totals]]) -> Iterator[Iterator[str]]:
+def _upstreams(found: Found) -> Iterator[Iterator[str]]:
     requests = [(labels, totals) for labels, totals in found if any(totals["bucket"])]
     yield _histogram("fgw_upstream_request_duration_seconds", "Requests to an upstream.", requests)
     failures = ((labels, totals["upstream_failures"]) for labels, totals in found)

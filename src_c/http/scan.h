@@ -1,8 +1,8 @@
 /* http/scan.h: finding the end of a token many bytes at a time; AVX2, SSE4.2 or plain, chosen once at start.
  *
  * For each class of chars.h that is scanned for, and each level, there is one finder: the first byte from pos on that is
- * not of the class, or end. `text` is the part of VALUE that two instructions tell: SP and VCHAR. They are inline so that the head parser's loop over fields holds them (one loop a level);
- * everybody else calls through fgw_scanner_.
+ * not of the class, or end. `text` is the part of VALUE that two instructions tell: SP and VCHAR. They are inline so that
+ * the head parser's loop over fields holds them (one loop a level); everybody else calls through fgw_scanner_.
  *
  * Holds    nothing outside base[0..end) is read: a vector that would reach beyond is loaded as the last one before `end`
  *          and its front bytes, which were read before, are shifted away. So a finder wants end >= its width; those in

@@ -179,6 +179,7 @@ static bool leaf_ok(struct look *k, const void *p)
     const struct fgw_l_leaf *next = x->next ? leaf_at(k, x->next) : NULL;
     k->nparams = x->nparams;
     MUST(!x->next || (next && next < x && !next->nparams && !x->nparams), "a prefix has no shorter one");
+    MUST(x->cands.count, "a leaf has no candidate");
     return EACH(x->cands, cand);
 }
 

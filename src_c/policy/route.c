@@ -16,20 +16,21 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
-/* In wyhash's manner: words from both ends, which overlap in texts that they do not fill; the middle of long texts is folded in. */
+/* In wyhash's manner: words from both ends, which overlap in texts that they do not fill; the middle of long texts is folded in.
+ * Texts are of the configuration and hold no controls, so a factor is never 0 by their length alone. */
 static inline uint64_t hash_of(const char *p, uint32_t n)
 {
     uint64_t a = 0, b = 0;
     if (n >= 8) {
         a = load8(p), b = load8(p + n - 8);
-        if (n > 16) a ^= mix(load8(p + 8) ^ 0x8ebc6af09c88c6e3u, load8(p + n - 16) ^ 0x589965cc75374cc3u);
+        if (n > 16) a ^= mix(load8(p + 8), load8(p + n - 16) ^ 0x589965cc75374cc3u);
         for (uint32_t i = 16; i + 16 < n; i += 8) a = mix(a ^ load8(p + i), 0x1d8e4e27c47d124fu);
     } else if (n >= 4) {
         a = load4(p), b = load4(p + n - 4);
     } else if (n) {
         a = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint64_t)(uint8_t)p[n - 1] << 16;
     }
-    return mix(a ^ 0xa0761d6478bd642fu ^ n, b ^ 0xe7037ed1a0b428dbu);
+    return mix(a ^ n, b ^ 0xe7037ed1a0b428dbu);
 }
 
 uint64_t fgw_route_hash(const char *p, uint32_t n) { return hash_of(p, n); }
@@ -84,7 +85,7 @@ static inline uint32_t bits_at(const char *p, char c)                  /* of 16 
 /* Of n bytes, less than 16. Words from both ends meet or overlap; nothing outside is read. c is not 0. */
 static inline uint32_t bits_of_few(const char *p, uint32_t n, char c)
 {
-    if (n >= 8) return bits16(load8(p), load8(p + n - 8) >> 8 * (16 - n), c);
+    if (n > 8) return bits16(load8(p), load8(p + n - 8) >> 8 * (16 - n), c);
     if (n >= 4) return bits8(load4(p) | (uint64_t)load4(p + n - 4) << 8 * (n - 4), c);
     uint32_t bits = 0;
     for (uint32_t i = 0; i < n; i++) bits |= (uint32_t)(p[i] == c) << i;
@@ -178,11 +179,11 @@ static inline bool method_fits(const struct walk *w, const struct fgw_l_cand *c)
 static inline bool try_leaf(struct walk *w, const struct fgw_l_leaf *leaf)
 {
     const struct fgw_l_cand *c = at(w, leaf->cands.off), *end = c + leaf->cands.count;
-    for (; c < end; c++) {
+    do {                                                               /* there is at least one */
         if (fgw_unlikely(c->headers.count | c->query.count) && !fgw_match_conds(w->seg, c, w->in)) continue;
-        if (method_fits(w, c)) return w->out->route = at(w, c->route), true;
+        if (method_fits(w, c)) return w->out->route = at(w, c->route), w->out->allow = 0, true;
         w->allow |= c->methods & ~(1u << FGW_M_OTHER);
-    }
+    } while (++c < end);
     return false;
 }
 
@@ -195,15 +196,17 @@ static inline bool try_chain(struct walk *w, uint32_t off)
 
 /* ---- paths ---- */
 
-/* Down by texts alone as far as it goes. Afterwards the path ended (*from lies behind it) or no child of *n fits. Returns
+/* Down by texts alone as far as it goes; something is left of the path. Afterwards the path ended (*from lies behind it) or no child of *n fits. Returns
  * whether some node on the way, where the path goes on, has a parameter or a {rest*}. */
 static inline bool descend(const struct walk *w, const struct fgw_l_node **n, uint32_t *from)
 {
     uint32_t forks = 0;
-    for (const struct fgw_l_node *to; *from <= w->in->path.n; *n = to) {
+    do {
         forks |= (*n)->param | (*n)->rest;
-        if (!(to = literal_child(w, *n, from))) break;
-    }
+        const struct fgw_l_node *to = literal_child(w, *n, from);
+        if (!to) break;
+        *n = to;
+    } while (*from <= w->in->path.n);
     return forks != 0;
 }
 
@@ -237,7 +240,7 @@ static bool find_pattern(struct walk *w, const struct fgw_l_node *n, uint32_t fr
         uint32_t next;
         if (from <= path_n && !param_done && (next = take_param(w, n, from))) {
             n = at(w, n->param), from = next;
-            descend(w, &n, &from);
+            if (from <= path_n) descend(w, &n, &from);
             if (from > path_n && n->leaf && try_leaf(w, at(w, n->leaf))) return true;
             continue;
         }
@@ -280,22 +283,27 @@ static inline const struct fgw_l_node *host_by_edge(const struct walk *w, uint32
 static uint32_t dots_in(const char *p, uint32_t n)
 {
     uint32_t dots = 0;
-    for (; n > 64; p += 64, n -= 64) dots += (uint32_t)__builtin_popcountll(bits_of(p, 64, '.'));
-    for (uint64_t bits = bits_of(p, n, '.'); bits; bits &= bits - 1) dots++;
+    for (uint32_t i = 0; i < n; i++) dots += p[i] == '.';
     return dots;
 }
 
 /* The longest wildcard whose rest the host ends with, of those lengths that exist. */
 static const struct fgw_l_node *find_wild(struct walk *w, struct fgw_str h)
 {
-    uint32_t labels = dots_in(h.p, h.n);                              /* behind the first dot */
-    for (uint32_t i = 0; labels; i += 64)
-        for (uint64_t bits = bits_of(h.p + i, h.n - i < 64 ? h.n - i : 64, '.'); bits; bits &= bits - 1, labels--) {
-            uint32_t rest = i + (uint32_t)__builtin_ctzll(bits) + 1;
-            if (labels > 63 || !(top(w)->wild_labels >> labels & 1)) continue;
-            const struct fgw_l_node *host = host_by_edge(w, top(w)->wilds, h.p + rest, h.n - rest);
-            if (host) return host;
+    const uint64_t lengths = top(w)->wild_labels;
+    uint32_t labels = h.n > 64 ? dots_in(h.p + 64, h.n - 64) : 0;     /* behind the first dot */
+    uint64_t dots = bits_of(h.p, h.n < 64 ? h.n : 64, '.');
+    for (uint64_t d = dots; d; d &= d - 1) labels++;
+    for (uint32_t begin = 0; labels; labels--, dots &= dots - 1) {
+        while (!dots) {
+            begin += 64;
+            dots = bits_of(h.p + begin, h.n - begin < 64 ? h.n - begin : 64, '.');
         }
+        if (labels > 63 || !(lengths >> labels & 1)) continue;
+        uint32_t rest = begin + (uint32_t)__builtin_ctzll(dots) + 1;
+        const struct fgw_l_node *host = host_by_edge(w, top(w)->wilds, h.p + rest, h.n - rest);
+        if (host) return host;
+    }
     return NULL;
 }
 
@@ -317,25 +325,29 @@ static inline uint64_t first_segment(struct walk *w)
     return FGW_ROUTE_ALWAYS | fgw_route_first(w->first_hash);
 }
 
+static bool none(struct walk *w)
+{
+    w->out->route = NULL, w->out->allow = (uint16_t)w->allow;
+    return false;
+}
+
 /* "*" has no segments: it ends before the first. */
 static __attribute__((noinline)) bool find_star(struct walk *w, const struct fgw_l_try *t, const struct fgw_l_try *end)
 {
     for (; t < end; t++)
         if (find_forked(w, at(w, t->root), w->in->path.n + 1)) return true;
-    return w->out->allow = (uint16_t)w->allow, false;
+    return none(w);
 }
 
 bool fgw_route_find(const void *seg, const struct fgw_route_in *in, struct fgw_route_out *out)
 {
     struct walk w = {.seg = seg, .in = in, .out = out};
-    out->route = NULL, out->allow = 0;
-    if (!in->path.n) return false;
-    const struct fgw_l_node *host = find_host(&w, in->host);
-    if (!host) return false;
+    const struct fgw_l_node *host = in->path.n ? find_host(&w, in->host) : NULL;
+    if (!host) return none(&w);
     const struct fgw_l_try *t = at(&w, host->roots.off), *end = t + host->roots.count;
     if (fgw_unlikely(in->path.p[0] != '/')) return find_star(&w, t, end);
     uint64_t first = first_segment(&w);
     for (; t < end; t++)
         if (t->firsts & first && find_path(&w, at(&w, t->root), 1)) return true;
-    return out->allow = (uint16_t)w.allow, false;
+    return none(&w);
 }

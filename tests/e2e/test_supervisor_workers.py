@@ -165,6 +165,7 @@ def test_worker_counters_survive_worker_death(gw: Gateway) -> None:
     [pid] = gw.workers().values()
     os.kill(pid, signal.SIGKILL)
     replaced(gw, 0, pid)
-    counts = [[line for line in text.splitlines() if line.startswith("fastgw_requests_total") and "hello" in line]
+    counts = [[line for line in text.splitlines() if line.startswith("fgw_requests_total") and '"hello"' in line]
               for text in (before, gw.admin("/metrics")[1])]  # fmt: skip
-    assert counts[0] and counts[0] == counts[1]
+    assert counts[0] == counts[1] and counts[0][0].endswith(" 5")
+    assert "fgw_worker_restarts_total 1\n" in gw.admin("/metrics")[1]

@@ -70,6 +70,8 @@ def mirrored(pxd: Path) -> list[tuple[str, str, tuple[str, ...]]]:
     out = []
     header = ""
     text = re.sub(r"#[^\n]*", "", pxd.read_text())
+    for ours, theirs in re.findall(r'\b(\w+) "(?:struct |enum )?(\w+)"', text):      # cdef struct name "struct c_name"
+        text = re.sub(rf"\b{ours}\b", theirs, text)
     text = re.sub(r",\s*\n\s*", ", ", text)
     for line in text.splitlines():
         if m := re.match(r'\s*cdef extern from "([^"]+)"', line):
@@ -86,6 +88,17 @@ def enums(pxd: Path) -> set[str]:
     return set(re.findall(r"(?:\benum|ctypedef int) (\w+)", pxd.read_text()))
 
 
+def renamed(pxd: Path) -> dict[str, str]:
+    """Names that a .pxd gives to C structs whose own name a function has already: {there: in C}."""
+    return dict(re.findall(r'\bstruct (\w+) "(\w+)"', pxd.read_text()))
+
+
+def as_in_c(type_: str, names: dict[str, str]) -> str:
+    """A parameter's type by the name that C knows it by."""
+    word = type_.rstrip("*")
+    return names.get(word, word) + type_[len(word):]
+
+
 def test_mirrors_match_their_headers() -> None:
     wrong = []
     for pxd in files(".pxd", under=("fastgw",)):
@@ -97,7 +110,7 @@ def test_mirrors_match_their_headers() -> None:
             real = prototypes(path.read_text()).get(function)
             if real is None:
                 wrong.append(f"{name(pxd)}: {header} has no {function}")
-            elif real != tuple("int" if t in enums(pxd) else t for t in types):
+            elif real != tuple("int" if t in enums(pxd) else as_in_c(t, renamed(pxd)) for t in types):
                 wrong.append(f"{name(pxd)}: {function}{types}, in {header} {function}{real}")
     assert not wrong
 

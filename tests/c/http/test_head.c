@@ -108,7 +108,8 @@ TEST(trailers)
 TEST(bad_request_lines)
 {
     static const struct { const char *s; enum fgw_err e; } T[] = {
-        {"GET /\r\n", FGW_E_BAD_LINE}, {"GET / \r\n", FGW_E_BAD_LINE}, {"GET\r\n", FGW_E_BAD_LINE}, {"GET  HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"GET  / HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},
+        {"GET /\r\n", FGW_E_BAD_LINE}, {"GET / \r\n", FGW_E_BAD_LINE}, {"GET\r\n", FGW_E_BAD_LINE}, {"GET  HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},
+        {"GET  / HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},
         {"GET /  HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"GET / HTTP/1.1 \r\n\r\n", FGW_E_BAD_LINE}, {" GET / HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},
         {"GET\t/ HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"GET /\tHTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"GET /a b HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},
         {"GET /#a HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"GET /\x80 HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE}, {"G:T / HTTP/1.1\r\n\r\n", FGW_E_BAD_LINE},

@@ -1,0 +1,149 @@
+"""The metrics page, read back by prometheus_client's parser."""
+
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fastgw._shm import BOUNDS_US, LogDrain, Shm
+from fastgw.control import metrics
+from fastgw.control.slots import SlotTable
+from tests.py.shm_writer import put, request
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Gateway(SimpleNamespace):
+    """What render looks at, with real memory."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    shm = Shm.create(4)
+    for column in range(3):
+        shm.set_epoch(column, column + 1)
+    state = SimpleNamespace(value="live")
+    slots = {0: SimpleNamespace(state=state), 1: SimpleNamespace(state=state)}
+    fleet = SimpleNamespace(slots=slots, restarts=3, current=SimpleNamespace(generation=7), live=list)
+    reloader = SimpleNamespace(applied=5, refused=2)
+    table = SlotTable.of(shm)
+    made = Gateway(shm=shm, slots=table, fleet=fleet, reloader=reloader, drain=LogDrain(shm), started=1767323045.6789)
+    yield made
+    made.drain.stop()
+
+
+def read(gateway: Gateway) -> Series:
+    """All samples of the page, which must be well-formed."""
+    page = metrics.render(gateway).decode()
+    found: Series = {}
+    for family in text_string_to_metric_families(page):
+        assert family.documentation and family.type in ("counter", "gauge", "histogram")
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, f"{key} is there twice"
+            found[key] = sample.value
+    types = re.findall(r"^# TYPE (\S+)", page, re.M)
+    assert len(types) == len(set(types))
+    return found
+
+
+def value(found: Series, name: str, **labels: str) -> float | None:
+    return found.get((name, frozenset(labels.items())))
+
+
+def test_requests_by_route_and_listener(gateway: Gateway) -> None:
+    users, unmatched = gateway.slots.stats_slot("route", "users"), gateway.slots.stats_slot("unmatched", "web")
+    gateway.slots.stats_slot("route", "unused")
+    request(gateway.shm, 0, users, 200, 900, 10, 1000)
+    request(gateway.shm, 1, users, 204, 1000, 1, 2)
+    request(gateway.shm, 2, users, 503, 20_000_000)
+    request(gateway.shm, 0, users, 0, 5)
+    request(gateway.shm, 0, unmatched, 404, 50)
+    found = read(gateway)
+    labels = {"route": "users", "listener": ""}
+    assert value(found, "fgw_requests_total", **labels, code="2xx") == 2
+    assert value(found, "fgw_requests_total", **labels, code="5xx") == 1
+    assert value(found, "fgw_requests_total", **labels, code="none") == 1
+    assert value(found, "fgw_requests_total", **labels, code="4xx") is None
+    assert value(found, "fgw_requests_total", route="", listener="web", code="4xx") == 1
+    assert value(found, "fgw_request_body_bytes_total", **labels) == 11
+    assert value(found, "fgw_response_body_bytes_total", **labels) == 1002
+    assert not any("unused" in dict(labels).values() for _, labels in found)
+
+
+def test_the_histogram_is_cumulative(gateway: Gateway) -> None:
+    slot = gateway.slots.stats_slot("route", "r")
+    for us in (100, 101, 1000, 2_000_000, 10_000_000, 10_000_001):
+        request(gateway.shm, 0, slot, 200, us)
+    found = read(gateway)
+    name = "http_server_request_duration_seconds"
+    buckets = {
+        dict(labels)["le"]: n for (sample, labels), n in found.items() if sample == f"{name}_bucket"
+    }
+    assert {float(le) for le in buckets} == {us / 1e6 for us in BOUNDS_US} | {float("inf")}
+    ordered = [buckets[le] for le in sorted(buckets, key=float)]
+    assert ordered == sorted(ordered)
+    assert (buckets["0.0001"], buckets["0.00025"], buckets["0.001"]) == (1, 2, 3)
+    assert (buckets["2.5"], buckets["10"], buckets["+Inf"]) == (4, 5, 6)
+    assert value(found, f"{name}_count", route="r", listener="") == 6
+    assert value(found, f"{name}_sum", route="r", listener="") == pytest.approx(22.001202)
+
+
+def test_configuration_and_workers(gateway: Gateway) -> None:
+    found = read(gateway)
+    assert value(found, "fgw_config_generation") == 7
+    assert value(found, "fgw_config_reloads_total", result="applied") == 5
+    assert value(found, "fgw_config_reloads_total", result="refused") == 2
+    assert value(found, "fgw_worker_restarts_total") == 3
+    assert value(found, "fgw_workers", state="live") == 2
+    assert value(found, "fgw_start_time_seconds") == 1767323045.679
+    assert [n for (name, _), n in found.items() if name == "fgw_build_info"] == [1]
+    gateway.fleet.current = None
+    assert value(read(gateway), "fgw_config_generation") == 0
+
+
+def test_gauges_are_summed(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = dict.fromkeys(gateway.shm.gauges(0), 0)
+    columns = [
+        fields | {"connections": 5, "upstream_connections": 4, "upstream_idle": 3, "accepted": 100},
+        fields | {"connections": 7, "upstream_connections": 1, "accepted": 11},
+        fields | {"accepted": 1000},  # of a worker that is gone
+    ]
+    fake = SimpleNamespace(
+        gauges=columns.__getitem__, used=3, totals=gateway.shm.totals, ring_losses=gateway.shm.ring_losses
+    )
+    monkeypatch.setattr(gateway, "shm", fake)
+    found = read(gateway)
+    assert value(found, "fgw_connections") == 12
+    assert value(found, "fgw_accepted_connections_total") == 1111
+    assert value(found, "fgw_upstream_connections", state="idle") == 3
+    assert value(found, "fgw_upstream_connections", state="active") == 2
+
+
+def test_lost_log_lines(gateway: Gateway) -> None:
+    gateway.drain.stop()
+    while put(gateway.shm, 1, b"x" * 100_000):
+        pass
+    gateway.drain = LogDrain(gateway.shm, "/dev/full")
+    found = read(gateway)
+    assert value(found, "fgw_log_dropped_total", log="access", where="ring") == 1
+    assert value(found, "fgw_log_dropped_total", log="error", where="ring") == 0
+    assert value(found, "fgw_log_dropped_total", log="error", where="output") == 0
+    assert value(found, "fgw_log_written_bytes_total", log="access") == 0
+
+
+def test_upstreams_that_failed(gateway: Gateway) -> None:
+    slot = gateway.slots.stats_slot("upstream", "orders")
+    assert value(read(gateway), "fgw_upstream_failures_total", upstream="orders") is None
+    request(gateway.shm, 0, slot, 200, 10)
+    found = read(gateway)
+    assert value(found, "fgw_upstream_failures_total", upstream="orders") == 0
+    assert value(found, "fgw_upstream_request_duration_seconds_count", upstream="orders") == 1
+
+
+def test_label_values_are_escaped(gateway: Gateway) -> None:
+    slot = gateway.slots.stats_slot("route", 'a"b\\c\nd')
+    request(gateway.shm, 0, slot, 200, 10)
+    assert value(read(gateway), "fgw_requests_total", route='a"b\\c\nd', listener="", code="2xx") == 1

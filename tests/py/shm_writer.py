@@ -1,0 +1,29 @@
+"""Writes into shared memory as a worker does: with the engine's own functions."""
+
+import ctypes
+import mmap
+from pathlib import Path
+
+import fastgw._shm
+from fastgw._shm import STATS_SLOTS, Shm
+
+engine = ctypes.CDLL(str(Path(fastgw._shm.__file__).with_name("_libfgw.so")))
+engine.fgw_shm_log.restype = engine.fgw_shm_error_log.restype = engine.fgw_ring_room.restype = ctypes.c_void_p
+
+
+def put(shm: Shm, column: int, line: bytes, log: str = "access") -> bool:
+    """Write a line as that column's worker does. False: its ring is full."""
+    find = engine.fgw_shm_log if log == "access" else engine.fgw_shm_error_log
+    ring = ctypes.c_void_p(find(ctypes.c_void_p(shm.address), column))
+    room = engine.fgw_ring_room(ring, len(line))
+    if not room:
+        return False
+    ctypes.memmove(room, line, len(line))
+    engine.fgw_ring_commit(ring, len(line))
+    return True
+
+
+def request(shm: Shm, column: int, slot: int, status: int, us: int, in_: int = 0, out: int = 0) -> None:
+    """Count a finished request. Cells begin behind the header's page, 256 bytes each, STATS_SLOTS a column."""
+    cell = shm.address + mmap.PAGESIZE + (column * STATS_SLOTS + slot) * 256
+    engine.fgw_stats_request(*map(ctypes.c_uint64, (cell, status, us, in_, out)))
