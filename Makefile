@@ -186,7 +186,7 @@ lint: bootstrap-test #? ruff, cython-lint, and the engine compiled with every wa
 
 # Every source as one plain object: for lint, and for the house tests, which read their symbols.
 objects-%: FORCE
-	+@$(MAKE) --no-print-directory nothing $(call objects,$*)
+	+@$(MAKE) --no-print-directory --silent nothing $(call objects,$*)
 
 fmt: #? repair what a tool can repair: ruff's fixes, blanks at line ends
 	@$(PY) -m ruff check --fix-only .

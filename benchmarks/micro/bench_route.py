@@ -3,7 +3,7 @@
 Counted by callgrind inside fgw_route_find and what it calls, over one request for each route; nothing is timed for the
 bound, so a noisy machine gives the same figures. The release flags are used, without LTO, so that the function can be told
 from its caller.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def count(program: Path, folder: Path, routes: int) -> dict[str, Any]:
     segment.write_bytes(routes_segment(config, routes_of(config, "web"))[1])
     heads.write_bytes(b"".join(request.head for request in routes_10k.requests(config)))
     files = [str(program), str(segment), str(heads)]
-    timed = json.loads(subprocess.run([*files, str(500_000 // routes)], check=True, capture_output=True, text=True).stdout)
+    timed = json.loads(
+        subprocess.run([*files, str(500_000 // routes)], check=True, capture_output=True, text=True).stdout
+    )
     grind = ["valgrind", "--tool=callgrind", "--toggle-collect=fgw_route_find", f"--callgrind-out-file={folder}/out"]
     run = subprocess.run([*grind, *files], check=True, capture_output=True, text=True)
     said = json.loads(run.stdout)
@@ -74,7 +76,7 @@ def main() -> int:
     columns = ["routes", "segment bytes", "requests", "instructions a match", "ns a match (this machine, then)"]
     rows = [[r["routes"], r["segment_bytes"], r["requests"], r["instructions"], r["ns"]] for r in (few, many)]
     text = (
-        "One look-up in the routing trie (`fgw_route_find`): hosts, exact paths, prefixes, patterns, methods, headers and "
+        "One look-up in the routing trie (`fgw_route_find`): hosts, exact paths, prefixes, patterns, methods, headers and "  # noqa: E501
         "queries mixed, one request for each route. Instructions by callgrind; they are what is judged."
     )
     result = {"title": "Routes", "text": text, "columns": columns, "rows": rows, "gates": gates, "machine": facts()}

@@ -5,7 +5,7 @@
 Of 20 routes 7 are prefixes, 6 patterns, 6 exact paths and one names no path; of 20, 14 name exact hosts, 3 wildcards and 3
 none; a third name methods, a few ask for headers or query parameters, one in 50 has a priority. Words are drawn from one
 vocabulary, so hosts and paths share texts, as real ones do.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fastgw.config.model import Config, Endpoint, Listener, Match, Route, Upstre
 SEED = 20_000
 WORDS = (
     "users orders items carts invoices payments shipping search catalog products reviews sessions tokens devices events"
-    " metrics reports exports imports billing accounts teams members roles policies keys webhooks jobs tasks queues topics"
-    " messages threads files folders shares comments tags labels notes audit health status config settings profile avatar"
+    " metrics reports exports imports billing accounts teams members roles policies keys webhooks jobs tasks queues topics"  # noqa: E501
+    " messages threads files folders shares comments tags labels notes audit health status config settings profile avatar"  # noqa: E501
 ).split()
 ZONES = ("example.com", "example.org", "shop.example.net", "api.internal", "eu.cloud.example")
 
@@ -77,7 +77,9 @@ def config(count: int) -> Config:
         routes[f"r{i:05}"] = Route(match=match, priority=priority, to="u")
     endpoint = Endpoint(address="127.0.0.1:9001")
     return Config(
-        listeners={"web": Listener(bind=("127.0.0.1:8080",))}, upstreams={"u": Upstream(endpoints=(endpoint,))}, routes=routes
+        listeners={"web": Listener(bind=("127.0.0.1:8080",))},
+        upstreams={"u": Upstream(endpoints=(endpoint,))},
+        routes=routes,
     )
 
 

@@ -50,7 +50,7 @@ def _engine() -> dict[str, Any] | None:
         layout = importlib.import_module("fastgw._layout")
     except ImportError:
         return None
-    return {"snapshot_layout": layout.LAYOUT_VERSION, "route_depth": layout.ROUTE_DEPTH}
+    return {"snapshot_layout": layout.LAYOUT_VERSION}
 
 
 def _version(name: str) -> str | None:

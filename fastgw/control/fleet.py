@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
+from fastgw._shm import WORKERS_MAX
+
 from . import channel as ch
 from .backoff import Backoff
 from .listeners import Bound, Listeners
@@ -43,7 +45,7 @@ class Memory(Protocol):
 async def until(condition: Callable[[], bool], seconds: float) -> None:
     """Return when the condition holds, or after so many seconds; it is looked at every QUEUE_POLL seconds."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - accept queues have no event to wait for
+    while not condition() and time.monotonic() < end:  # accept queues have no event to wait for
         await asyncio.sleep(QUEUE_POLL)
 
 
@@ -99,10 +101,12 @@ class Fleet:
                 self._start(self.slots[index])
 
     def plan_slots(self, count: int) -> list[int]:
-        """The slots there will be after resize(count): those that stay, then the lowest free ones."""
+        """The slots there will be after resize(count): those that stay, then the lowest free ones.
+
+        Fewer, if the columns are still taken by workers that retire."""
         stay = sorted(s.index for s in self.slots.values() if s.state is not SlotState.RETIRING)[:count]
-        free = (index for index in range(count + len(self.slots)) if index not in self.slots)
-        return stay + [next(free) for _ in range(count - len(stay))]
+        free = [index for index in range(WORKERS_MAX) if index not in self.slots]
+        return stay + free[: count - len(stay)]
 
     def live(self) -> list[WorkerProcess]:
         """Workers that serve, by slot."""

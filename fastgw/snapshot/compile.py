@@ -130,7 +130,9 @@ def _cidr(text: str) -> Mapping[str, int]:
     return {"hi": address >> 64, "lo": address & (1 << 64) - 1, "bits": bits}
 
 
-def _listener(w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments) -> Mapping[str, int | Span]:
+def _listener(
+    w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments
+) -> Mapping[str, int | Span]:
     routes = routes_of(config, name)
     return {
         "name": w.text(name),
@@ -148,7 +150,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
     normalize = mine.normalize or config.normalize
     w = SegmentWriter(_layout.SEG_SETTINGS, "settings")
     w.fill_top({
-        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,
+        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
         "chunk_ext_max": limits.chunk_extension, "chunk_ext_total": limits.chunk_extensions,
         "trailer_max": limits.trailers, "trailer_fields": limits.trailer_fields,
         "body_max": limits.body, "body_buffer_max": limits.buffered_body,
@@ -164,7 +166,9 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
     return w.finish()
 
 
-def _upstream_ref(w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments) -> Mapping[str, int | Span]:
+def _upstream_ref(
+    w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments
+) -> Mapping[str, int | Span]:
     return {
         "name": w.text(name),
         "seg": segments.keep(upstream_segment(config, name)),
@@ -195,7 +199,7 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "read_idle_ms": _first(mine.idle, timeouts.idle),
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
         "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
-        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,
+        "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
     })  # fmt: skip
     return w.finish()
 

@@ -12,7 +12,7 @@ from fastgw.config.model import Match, Route
 from fastgw.config.paths import parse_pattern
 from fastgw.errors import FastgwError
 
-from .layout import Span, SegmentWriter
+from .layout import SegmentWriter, Span
 
 LABELS_MAX = 63
 _RUN_MAX = 64
@@ -162,7 +162,11 @@ class _Hosts:
     def tried(self, host: str) -> list[_Node]:
         """The roots that a request under this pattern and no narrower one tries, in order of precedence."""
         wider = [pattern for pattern in covering(host) if pattern in self.roots]
-        found = [(-priority, rank, root) for rank, pattern in enumerate(wider) for priority, root in self.roots[pattern].items()]
+        found = [
+            (-priority, rank, root)
+            for rank, pattern in enumerate(wider)
+            for priority, root in self.roots[pattern].items()
+        ]
         return [root for _, _, root in sorted(found, key=lambda item: item[:2])]
 
     def tops(self) -> tuple[_Node, _Node, _Node]:
@@ -171,7 +175,9 @@ class _Hosts:
         for host in self.roots:
             node = default
             if host:
-                node = (wild if host.startswith("*.") else exact).child(host.removeprefix("*.").encode(), _layout.NODE_HOST)
+                node = (wild if host.startswith("*.") else exact).child(
+                    host.removeprefix("*.").encode(), _layout.NODE_HOST
+                )
             node.roots = self.tried(host)
         return exact, wild, default
 
@@ -280,7 +286,7 @@ def _node_fields(w: SegmentWriter, node: _Node) -> dict[str, int | Span]:
     only = next(iter(node.children.values())) if node.fanout() == _layout.FANOUT_ONE else None
     return {
         "kind": node.kind, "nparams": node.nparams, "fanout": node.fanout(),
-        "parent": _at(node.parent), "text": w.text(node.text or b""), "only": _at(only), "param": _at(node.param), "leaf": _at(node.leaf),
+        "parent": _at(node.parent), "text": w.text(node.text or b""), "only": _at(only), "param": _at(node.param), "leaf": _at(node.leaf),  # noqa: E501
         "rest": _at(node.rest), "ended": _at(node.ended), "goes_on": _at(node.goes_on),
         "roots": w.array("try", [{"firsts": root.firsts(), "root": root.at} for root in node.roots]),
     }  # fmt: skip

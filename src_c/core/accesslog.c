@@ -35,6 +35,7 @@ static inline char *three(char *p, unsigned v)
  * If so, the line is made once more, byte by byte (bad == NULL). */
 
 typedef uint8_t  bytes16 __attribute__((vector_size(16)));        /* SSE2, NEON or plain words, as the machine has */
+typedef int8_t   signed16 __attribute__((vector_size(16)));
 typedef uint32_t words4  __attribute__((vector_size(16)));
 typedef uint64_t pair    __attribute__((vector_size(16)));
 
@@ -42,7 +43,11 @@ static inline uint32_t load4(const char *p) { uint32_t v; memcpy(&v, p, 4); retu
 static inline uint64_t load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
 
 /* Controls, DEL, quote, backslash, and all above: not to be copied as they are, in either format. */
-static inline bytes16 special16(bytes16 b) { return (bytes16)((b - 0x20 > 0x7e - 0x20) | (b == '"') | (b == '\\')); }
+static inline bytes16 special16(bytes16 b)
+{
+    signed16 below = (signed16)b < 0x20;               /* as signed bytes those above 0x7f are below too */
+    return (bytes16)(below | (b == 0x7f) | (b == '"') | (b == '\\'));
+}
 static inline bool any(bytes16 b) { return ((pair)b)[0] | ((pair)b)[1]; }
 static inline bool special(unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; }
 

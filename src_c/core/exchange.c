@@ -41,8 +41,10 @@ static void rp_set(struct fgw_exchange *x, enum fgw_rp to)
 static void request_run(struct fgw_exchange *x)
 {
     enum fgw_rq next;
-    while (!x->ended && x->rq != FGW_RQ_DONE && (next = REQUEST[x->rq].step(x)) != FGW_RQ_STAY) {
-        FGW_CHECK(REQUEST[x->rq].to & (1u << next));
+    while (!x->ended && x->rq != FGW_RQ_DONE) {
+        uint8_t from = x->rq;                          /* a refusal within the step has set it to done already */
+        if ((next = REQUEST[from].step(x)) == FGW_RQ_STAY) break;
+        FGW_CHECK(REQUEST[from].to & (1u << next));
         x->rq = (uint8_t)next;
     }
 }
@@ -344,7 +346,7 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     r->answer = (struct fgw_answer){(uint16_t)status, fgw_str(body, fgw_problem_write((enum fgw_err)why.code, status, body)), (enum fgw_err)why.code};
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
-    if (!x->request_ended) x->close = true;
+    if (!x->request_ended && x->msg && x->msg->framing != FGW_BODY_NONE) x->close = true;   /* its body may be long, and nobody wants it */
     if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT;    /* the reply's own chain failed: begin again without the steps */
     answer(x);
 }
@@ -473,6 +475,7 @@ void fgw_exchange_end(struct fgw_exchange *x)
     unpark(x);
     fgw_try_drop(x);
     steps_end(x);
+    if (x->caller && x->fail.code) x->caller->fail = x->fail;   /* our own problem answer is no answer to a caller */
     x->front->down->release(x->front);
     if (!x->caller) fgw_exchange_log(x);
     fgw_timer_cancel(&w->loop.wheel, &x->deadline);

@@ -244,13 +244,12 @@ static void on_end(struct fgw_side *s)
 static void on_tunnel(struct fgw_side *s)
 {
     ENTER(s);
-    (void)t;
     if (x->rp != FGW_RP_BODY) {                        /* the 101 did not pass the chain */
         fgw_exchange_refuse(x, fgw_fail(FGW_E_UPSTREAM_UPGRADE, FGW_BY_GATEWAY));
         leave(x);
         return;
     }
-    x->tunnel = true, x->request_ended = false;
+    x->tunnel = true, x->request_ended = t->request_done = false;   /* the tunnel's direction ends anew */
     fgw_timer_cancel(&x->w->loop.wheel, &x->deadline);
     fgw_exchange_detach(x);
     s->down->tunnel(s);

@@ -77,7 +77,7 @@ enum fgw_err fgw_msg_connection(struct fgw_msg *m, bool request)
 
 uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out)
 {
-    const uint64_t own = FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH) | FGW_H_BIT(TRANSFER_ENCODING);
+    const uint64_t own = FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH) | fgw_field_hop_bits();   /* also in trailers, which no Connection rules */
     const char *base = m->head.base;
     uint32_t n = 0;
     for (uint16_t i = 0; i < m->head.nfields; i++) {

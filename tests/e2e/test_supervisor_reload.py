@@ -127,6 +127,18 @@ def test_a_log_that_cannot_be_opened_refuses_the_reload(gw: Gateway) -> None:
     assert not result["ok"] and "No such file" in result["errors"][0]
 
 
+def test_a_refused_reload_leaves_nothing_open(gw: Gateway) -> None:
+    gw.start(CONFIG).ready()
+    before, admin = listening(gw.pid), gw.line("ready")["admin"]
+    path = gw.folder / "admin.sock"
+    bad = CONFIG.replace("}}\nroutes", '}, more: {bind: "127.0.0.1:0"}}\nroutes')
+    bad = bad.replace('admin: {bind: "127.0.0.1:0"}', f'admin: {{bind: "unix:{path}"}}')
+    assert not gw.reload(bad + f"log: {{error: {{to: {gw.folder}/no/such/log}}}}\n")["ok"]
+    assert listening(gw.pid) == before
+    assert not path.exists()
+    assert gw.status()["admin"] == admin
+
+
 def test_requests_to_reload_coalesce(gw: Gateway) -> None:
     gw.start(CONFIG).ready()
     for i in range(50):

@@ -157,6 +157,23 @@ def test_workers_end_after_requests_in_flight_when_the_supervisor_is_killed(gw: 
         until(lambda: not any(alive(pid) for pid in workers), "the busy worker's end")
 
 
+def test_what_a_dead_worker_held_is_zeroed(gw: Gateway) -> None:
+    gw.start(CONFIG.replace("workers: 2", "workers: 1")).ready()
+    host, _, port = gw.address().rpartition(":")
+    [pid] = gw.workers().values()
+    for _ in range(6):  # so that nobody takes the dead one's place at once
+        os.kill(pid, signal.SIGKILL)
+        pid = replaced(gw, 0, pid)
+    with socket.create_connection((host, int(port))) as idle:
+        idle.sendall(b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle.recv(4096)
+        until(lambda: "\nfgw_connections 1\n" in gw.admin("/metrics")[1], "the gauge")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: gw.status()["workers"][0]["state"] == "backoff", "the wait")
+        assert "\nfgw_connections 0\n" in gw.admin("/metrics")[1]
+        assert gw.admin("/readyz")[0] == 503
+
+
 def test_worker_counters_survive_worker_death(gw: Gateway) -> None:
     gw.start(CONFIG.replace("workers: 2", "workers: 1")).ready()
     for _ in range(5):

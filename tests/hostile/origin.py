@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A scripted upstream: reads requests strictly (h11), records what it saw byte for byte, and answers what it was told to."""
 
 import contextlib
@@ -19,7 +20,7 @@ class Reply:
 
     raw: bytes
     then: str = "keep"
-    then_bytes: bytes = b""  # said by close after a moment's pause, when the first part has been taken
+    bad: bool = False  # nothing may be asked on this connection again
 
 
 @dataclass
@@ -127,7 +128,7 @@ class Origin:
                 else:
                     return None
         except h11.RemoteProtocolError as e:
-            if data or raw and seen is None:
+            if data or (raw and seen is None):
                 self.faults.append(f"{e}: {raw[:200]!r}")
             return None
         assert seen is not None
@@ -158,10 +159,8 @@ class Origin:
 
     def _answer(self, sock: socket.socket, seen: Seen, rest: bytes) -> bytes | None:
         reply = self.scripts.get(seen.target, Reply(ok()))
-        if reply.then != "keep" or seen.target in self.scripts:
+        if reply.bad:
             self.spoiled.add(seen.connection)
-        if reply.then == "good":
-            self.spoiled.discard(seen.connection)
         sock.sendall(reply.raw)
         if reply.then == "reset":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A client's raw socket: sends exactly the bytes it is given and reads answers strictly (h11)."""
 
 import contextlib

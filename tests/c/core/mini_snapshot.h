@@ -102,7 +102,7 @@ static inline void mini_trie(struct mini_seg *s, struct fgw_l_routes *top, const
         uint32_t root = nodes + (1 + 2 * i) * node_size, leaf = leaves + i * (uint32_t)sizeof(struct fgw_l_leaf);
         uint32_t len = (uint32_t)strlen(m[i].prefix);
         node[1 + 2 * i] = (struct fgw_l_node){.kind = FGW_NODE_ROOT, .fanout = FGW_FANOUT_ONE, .only = root + node_size};
-        node[2 + 2 * i] = (struct fgw_l_node){.kind = FGW_NODE_LITERAL, .depth = 1, .parent = root, .text = mini_text(s, m[i].prefix),
+        node[2 + 2 * i] = (struct fgw_l_node){.kind = FGW_NODE_LITERAL, .parent = root, .text = mini_text(s, m[i].prefix),
                                               .ended = leaf, .goes_on = leaf};
         ((struct fgw_l_leaf *)mini_at(s, leaves))[i] = (struct fgw_l_leaf){.cands = {cands + i * (uint32_t)sizeof(struct fgw_l_cand), 1}};
         ((struct fgw_l_cand *)mini_at(s, cands))[i] =

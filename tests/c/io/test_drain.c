@@ -1,4 +1,5 @@
 #include "io/drain.c"
+#include <pthread.h>                  /* so `make tsan` takes it in */
 #include <sys/stat.h>
 #include "test.h"
 

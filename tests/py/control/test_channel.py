@@ -112,10 +112,9 @@ async def test_a_sender_waits_for_a_peer_that_does_not_read() -> None:
     b.setblocking(False)
     frame = ch.Segments(list(range(2**62, 2**62 + 1000)))
 
-    async def flood() -> int:
-        for count in range(10_000):
+    async def flood() -> None:
+        for _ in range(10_000):
             await supervisor.channel.send(frame)
-        return count
 
     task = asyncio.create_task(flood())
     await asyncio.sleep(0.05)

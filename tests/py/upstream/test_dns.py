@@ -12,8 +12,7 @@ from fastgw.upstream.discovery.dns import (
     ResolveError,
     WatchedName,
 )
-
-from .fake_dns import NXDOMAIN, SERVFAIL, Server, Zone
+from tests.e2e.dns_server import NXDOMAIN, SERVFAIL, Server, Zone
 
 
 async def test_addresses_of_both_families_with_the_least_ttl() -> None:
@@ -73,7 +72,8 @@ class Script:
 async def play(*answers: Answer | str) -> tuple[WatchedName, list[float], list[object]]:
     """The name after all answers, the waits between them, and what was told."""
     script, told = Script(*answers), list[object]()
-    watched = WatchedName("x", script, lambda w: told.append(w.addresses), lambda w, why: told.append(why), script.sleep)
+    changed, failed = (lambda w: told.append(w.addresses)), (lambda w, why: told.append(why))
+    watched = WatchedName("x", script, changed, failed, script.sleep)
     await asyncio.wait_for(script.over.wait(), 10)
     watched.cancel()
     return watched, script.waits, told

@@ -1,0 +1,112 @@
+/* A segment that passes fgw_seg_check can be routed over without leaving it. Input:
+ *   u32 n (little endian) · n bytes of a ROUTES segment · what remains: requests, each METHOD HOST PATH QUERY and a newline.
+ * The header of the segment is made good first, and the mutator changes a segment word by word in place: inserted bytes would
+ * shift all that offsets point to, and no such segment passes the check. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/hash.h"
+#include "policy/layout.h"
+#include "policy/route.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+static struct fgw_str word(const char **p, const char *end)
+{
+    const char *from = *p;
+    while (*p < end && **p != ' ' && **p != '\n') ++*p;
+    struct fgw_str s = fgw_str(from, (size_t)(*p - from));
+    if (*p < end && **p == ' ') ++*p;
+    return s;
+}
+
+static void inside(const void *outer, size_t n, const void *inner, size_t m)
+{
+    if (m && ((const char *)inner < (const char *)outer || (const char *)inner + m > (const char *)outer + n)) abort();
+}
+
+static volatile char sink;
+
+static void touch(struct fgw_str s)                         /* ASan looks on */
+{
+    for (uint32_t i = 0; i < s.n; i++) sink = s.p[i];
+}
+
+static void route(const char *seg, size_t seg_n, const struct fgw_route_in *in)
+{
+    struct fgw_route_out out;
+    if (!fgw_route_find(seg, in, &out)) {
+        if (out.route || (out.allow & 1u << FGW_M_OTHER)) abort();
+        return;
+    }
+    inside(seg, seg_n, out.route, sizeof *out.route);
+    touch(fgw_l_text(seg, out.route->name)), touch(fgw_l_text(seg, out.route->pattern));
+    if (out.route->nparams > FGW_PARAMS_MAX) abort();
+    for (uint32_t i = 0; i < out.route->nparams; i++) inside(in->path.p, in->path.n, out.params[i].p, out.params[i].n);
+    struct fgw_str rest = fgw_route_rest(out.route, in->path);
+    inside(in->path.p, in->path.n, rest.p, rest.n);
+}
+
+/* The request's head of one field, if the path is short enough to be one's value. */
+static void ask(const char *seg, size_t seg_n, const char **p, const char *end)
+{
+    struct fgw_route_in in = {.method = word(p, end)};
+    in.method_id = (uint8_t)fgw_method_id(in.method);
+    in.host = word(p, end), in.path = word(p, end), in.query = word(p, end);
+    struct fgw_field f = {.value_len = in.path.n};
+    struct fgw_head h = {.base = in.path.p, .fields = &f, .nfields = in.path.n > 0, .known = ~0ull};
+    f.name_len = (uint16_t)(in.path.n < 9 ? in.path.n : 9);
+    in.head = &h;
+    if (in.path.n && (in.path.p[0] == '/' || fgw_str_eq(in.path, FGW_STR("*")))) route(seg, seg_n, &in);
+    if (*p < end) ++*p;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint32_t n;
+    if (size < 4 + sizeof(struct fgw_l_seg)) return 0;
+    memcpy(&n, data, 4);
+    if (n > size - 4 || n < sizeof(struct fgw_l_seg)) n = (uint32_t)(size - 4);
+    char *seg = malloc(n), *requests = malloc(size - 4 - n + 1);
+    if (!seg || !requests) abort();
+    memcpy(seg, data + 4, n);
+    memcpy(requests, data + 4 + n, size - 4 - n);
+    struct fgw_l_seg *h = (struct fgw_l_seg *)seg;
+    *h = (struct fgw_l_seg){FGW_SEG_MAGIC, FGW_LAYOUT_VERSION, h->kind, n, fgw_hash_xxh3(h + 1, n - sizeof *h)};
+    if (!fgw_seg_check(seg, n) && h->kind == FGW_SEG_ROUTES) {
+        const char *p = requests, *end = requests + (size - 4 - n);
+        while (p < end) ask(seg, n, &p, end);
+    }
+    free(seg);
+    free(requests);
+    return 0;
+}
+
+static uint32_t next_random(uint32_t *seed) { return *seed = *seed * 1664525u + 1013904223u, *seed >> 8; }
+
+/* One word: a near number, another word of the segment (often an offset of the same kind), a single byte, or anything. */
+static void change_word(uint8_t *seg, uint32_t words, uint32_t *seed)
+{
+    uint32_t at = next_random(seed) % words, other = next_random(seed) % words, value, taken;
+    memcpy(&value, seg + 4 * at, 4), memcpy(&taken, seg + 4 * other, 4);
+    switch (next_random(seed) % 8) {
+    case 0: case 1: value += next_random(seed) % 65 - 32; break;
+    case 2: value ^= 1u << next_random(seed) % 32; break;
+    case 3: value = next_random(seed) << 16 ^ next_random(seed); break;
+    case 4: value = next_random(seed) % 4; break;
+    default: value = taken;
+    }
+    memcpy(seg + 4 * at, &value, 4);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    uint32_t n = 0, head = 4 + sizeof(struct fgw_l_seg);
+    if (size >= head) memcpy(&n, data, 4);
+    if (n < head || n > size - 4) return LLVMFuzzerMutate(data, size, max_size);
+    if (next_random(&seed) % 3 == 0) return 4 + n + LLVMFuzzerMutate(data + 4 + n, size - 4 - n, max_size - 4 - n);
+    for (uint32_t times = 1 + next_random(&seed) % 3; times; times--) change_word(data + head, (n + 4 - head) / 4, &seed);
+    return size;
+}
