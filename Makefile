@@ -16,7 +16,7 @@ CC := cc
 endif
 export CC
 # One build at a time in a checkout; jobs of our own unless the caller brought a number.
-LOCK     := $(if $(shell command -v flock),mkdir -p build && flock build/.lock)
+LOCK     := $(if $(shell command -v flock),mkdir -p build && flock -o build/.lock)
 SUB       = $(LOCK) $(MAKE) --no-print-directory --output-sync=target $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

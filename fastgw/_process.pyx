@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What a process can do to itself on Linux and the standard library has no call for: title, death signal, capabilities."""
+"""What a process can do to itself on Linux without a call in the standard library: title, death signal, rights."""
 
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport uint32_t
@@ -32,7 +32,7 @@ cdef extern from "<unistd.h>" nogil:
 
 
 def pdeathsig(int signum) -> None:
-    """Be sent `signum` when the thread that started this process ends. A change of user forgets it: set it afterwards."""
+    """Be sent `signum` when the thread that started this process ends. A change of user forgets it: ask afterwards."""
     if prctl(PR_SET_PDEATHSIG, <unsigned long>signum) != 0:
         PyErr_SetFromErrno(OSError)
 

@@ -1,8 +1,8 @@
 # cython: language_level=3
-"""The C router over a segment's bytes: what `explain`, `routes`, tests and benchmarks ask. The engine does not come here."""
+"""The C router over a segment's bytes, for `explain`, `routes`, tests and benchmarks. The engine does not come here."""
 from typing import NamedTuple
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 cimport fastgw._c.route as c

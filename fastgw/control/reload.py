@@ -20,11 +20,11 @@ from msgspec import Struct
 
 from . import notify
 from .fleet import COMMIT_TIMEOUT, PREPARE_TIMEOUT, Fleet
-from .log import ErrorLog
+from .log import ErrorLog, Value
 from .process import Refused, WorkerProcess
 from .snapshot import Snapshot
 
-CHANGES_LOGGED = 50
+CHANGES_TOLD = 50
 
 
 class ReloadError(Exception):
@@ -36,13 +36,14 @@ class ReloadError(Exception):
 
 
 class Result(Struct, frozen=True):
-    """One reload, for the admin page."""
+    """One reload, for the admin page. changed: the first CHANGES_TOLD of `changes` objects."""
 
     time: float
     ok: bool
     generation: int
     ms: int
     changed: list[str]
+    changes: int
     errors: list[str]
 
 
@@ -101,20 +102,19 @@ class Reloader:
         except Exception as e:  # a bug of ours must not end the supervisor: the old generation serves on
             errors = [f"internal error: {type(e).__name__}: {e}"]
         ms = round((time.monotonic() - started) * 1000)
-        self._tell(Result(time.time(), not errors, generation, ms, changed, errors))
+        told = changed[:CHANGES_TOLD]
+        self._tell(Result(time.time(), not errors, generation, ms, told, len(changed), errors))
 
     def first(self, snapshot: Snapshot, ms: int) -> None:
         """Note the configuration that the gateway began with."""
-        self.results.append(Result(time.time(), True, snapshot.generation, ms, [], []))
+        self.results.append(Result(time.time(), True, snapshot.generation, ms, [], 0, []))
 
     def _tell(self, result: Result) -> None:
         self.results.append(result)
         if result.ok:
             self.applied += 1
-            shown = result.changed[:CHANGES_LOGGED]
-            self._log.info(
-                "reload applied", generation=result.generation, changed=shown, changes=len(result.changed), ms=result.ms
-            )
+            told: dict[str, Value] = {"changed": result.changed, "changes": result.changes, "ms": result.ms}
+            self._log.info("reload applied", generation=result.generation, **told)
         else:
             self.refused += 1
             kept = self._fleet.current.generation if self._fleet.current else 0
