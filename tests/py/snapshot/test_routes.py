@@ -1,0 +1,203 @@
+"""The C router over compiled segments: the order of precedence by examples, and against the model in plain Python."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastgw import _layout
+from fastgw.config.model import Match, Route
+from fastgw.config.paths import SEGMENTS_MAX
+from fastgw.snapshot.precedence import Request, missed, narrowest, rank
+from fastgw.snapshot.routes import LABELS_MAX, SnapshotError, covering
+from tests.py.snapshot.make import Asked
+
+
+class TestPaths:
+    def test_exact_before_pattern_before_prefix(self):
+        asked = Asked({"a": Match(prefix="/u/1"), "b": Match(pattern="/u/{id}"), "c": Match(exact="/u/1")})
+        assert [asked(path) for path in ("/u/1", "/u/2", "/u/1/2", "/u/2/2")] == ["c", "b", "a", None]
+
+    def test_prefixes_end_at_segments(self):
+        asked = Asked({"a": Match(prefix="/a"), "ab": Match(prefix="/a/b"), "under": Match(prefix="/a/b/"), "root": Match(prefix="/")})
+        assert [asked(p) for p in ("/a", "/a/", "/ab", "/a/b", "/a/b/", "/a/b/c", "/a/bc", "/")] == [
+            "a", "a", "root", "ab", "under", "under", "a", "root",
+        ]  # fmt: skip
+
+    def test_no_path_takes_star_too_and_a_prefix_does_not(self):
+        asked = Asked({"all": Match(), "root": Match(prefix="/"), "rest": Match(pattern="/{all*}")})
+        assert asked("*", method="OPTIONS") == "all"
+        assert Asked({"root": Match(prefix="/")})("*", method="OPTIONS") is None
+        assert asked("/*") == "rest"
+
+    def test_parameters(self):
+        asked = Asked({
+            "one": Match(pattern="/o/{id}"), "two": Match(pattern="/o/{id}/i/{item}"), "rest": Match(pattern="/f/{path*}"),
+        })  # fmt: skip
+        assert asked.find("GET", "/o/7").params == ("7",)
+        assert asked.find("GET", "/o/7/i/a%20b").params == ("7", "a%20b")
+        assert asked.find("GET", "/f/").params == ("",)
+        assert asked.find("GET", "/f/a/b/").params == ("a/b/",)
+        assert asked("/o/") is None and asked("/f") is None and asked("/o/7/i/") is None
+
+    def test_literals_first_from_the_left_and_back_again(self):
+        asked = Asked({
+            "lp": Match(pattern="/a/{x}/c"), "pl": Match(pattern="/{x}/b/c"), "pp": Match(pattern="/{x}/{y}/{z}"),
+            "deep": Match(pattern="/a/b/d/e"), "rest": Match(pattern="/a/{r*}"),
+        })  # fmt: skip
+        assert [asked(p) for p in ("/a/b/c", "/x/b/c", "/x/y/z", "/a/b/d", "/a/b/d/e", "/b/b/d")] == [
+            "lp", "pl", "pp", "rest", "deep", "pp",
+        ]  # fmt: skip
+
+    def test_as_many_segments_as_may_be_written(self):
+        path = "/x" * SEGMENTS_MAX
+        asked = Asked({"exact": Match(exact=path), "pattern": Match(pattern=path[2:] + "/{id}")})
+        assert asked(path) == "exact" and asked(path[2:] + "/y") == "pattern"
+
+    def test_sixteen_parameters(self):
+        asked = Asked({"p": Match(pattern="".join(f"/{{p{i}}}" for i in range(16))), "q": Match(pattern="/{a}/{b}/{r*}")})
+        assert asked.find("GET", "/v" * 16).params == ("v",) * 16
+        assert asked.find("GET", "/v" * 17).params == ("v", "v", "/".join("v" * 15))
+
+    def test_what_matched_is_normalised_first(self):
+        asked = Asked({"admin": Match(prefix="/admin"), "all": Match(prefix="/")})
+        for target in ("/%61dmin", "/x/../admin/y", "//admin", "/./admin", "/admin/%2e"):
+            assert asked(target) == "admin", target
+        keep = Asked({"admin": Match(prefix="/admin"), "all": Match(prefix="/")}, slashes=_layout.SLASHES["keep"])
+        assert keep("/admin%2fx") == "all" and keep("/admin\\x") == "all"
+        decode = Asked({"admin": Match(prefix="/admin"), "all": Match(prefix="/")}, slashes=_layout.SLASHES["decode"])
+        assert decode("/admin%2fx") == "admin"
+
+
+class TestHosts:
+    def test_exact_then_longest_wildcard_then_any(self):
+        asked = Asked({
+            "exact": Match(hosts=("api.example.org",), exact="/1"), "long": Match(hosts=("*.example.org",), exact="/2"),
+            "short": Match(hosts=("*.org",), prefix="/"), "any": Match(),
+        })  # fmt: skip
+        assert [asked(path, "api.example.org") for path in ("/1", "/2", "/3")] == ["exact", "long", "short"]
+        assert [asked("/2", host) for host in ("a.b.example.org", "example.org", "org", "api.example.com")] == [
+            "long", "short", "any", "any",
+        ]  # fmt: skip
+
+    def test_folded_and_without_port(self):
+        asked = Asked({"a": Match(hosts=("api.example.org",)), "six": Match(hosts=("[::1]",))})
+        assert asked("/", "API.Example.Org.:8080") == "a" and asked("/", "[::1]:80") == "six"
+        assert asked("http://api.example.org/", "other") == "a"
+
+    def test_one_route_under_many_hosts(self):
+        asked = Asked({"a": Match(hosts=("x", "*.y", "x"), pattern="/{id}")})
+        assert asked("/1", "x") == asked("/1", "z.y") == "a" and asked("/1", "y") is None
+
+    def test_too_many_labels(self):
+        longest = "*" + ".a" * LABELS_MAX
+        assert Asked({"a": Match(hosts=(longest,))})("/", "b" + longest[1:]) == "a"
+        with pytest.raises(SnapshotError, match="route a: the host"):
+            Asked({"a": Match(hosts=(longest + ".a",))})
+
+    def test_covering(self):
+        assert list(covering("a.b.c")) == ["a.b.c", "*.b.c", "*.c", ""]
+        assert list(covering("*.b.c")) == ["*.b.c", "*.c", ""]
+        assert list(covering("")) == [""]
+
+
+class TestTheRest:
+    def test_priority_comes_before_all(self):
+        asked = Asked({"exact": Match(hosts=("h",), exact="/a"), "first": Route(match=Match(methods=("GET",)), priority=1, to="u"),
+                       "last": Route(match=Match(hosts=("h",), exact="/b"), priority=-1, to="u")})  # fmt: skip
+        assert asked("/a", "h") == "first" and asked("/a", "h", method="PUT") == "exact"
+        assert asked("/b", "h", method="PUT") == "last"
+
+    def test_method_headers_query_name(self):
+        routes = {
+            "z-method": Match(exact="/", methods=("GET",)), "y-headers": Match(exact="/", headers={"a": "1", "b": "1"}),
+            "x-header": Match(exact="/", headers={"a": "1"}), "w-query": Match(exact="/", query={"q": "1"}),
+            "b": Match(exact="/"), "a": Match(exact="/"),
+        }  # fmt: skip
+        asked = Asked(routes)
+        all_fit = ("/?q=1", "x", "a: 1", "b: 1")
+        assert asked(*all_fit) == "z-method"
+        assert [asked(*all_fit, method="PUT"), asked("/?q=1", "x", "a: 1", method="PUT")] == ["y-headers", "x-header"]
+        assert [asked("/?q=1", method="PUT"), asked("/", method="PUT")] == ["w-query", "a"]
+
+    def test_methods_without_a_number(self):
+        asked = Asked({"a": Match(exact="/", methods=("PURGE", "GET")), "b": Match(exact="/")})
+        assert [asked("/", method=m) for m in ("PURGE", "GET", "BAN", "PUT")] == ["a", "a", "b", "b"]
+
+    def test_allow_is_told_only_when_the_method_alone_failed(self):
+        asked = Asked({
+            "get": Match(exact="/a", methods=("GET", "PURGE")), "put": Match(pattern="/{x}", methods=("PUT",)),
+            "header": Match(exact="/a", methods=("PATCH",), headers={"x": "1"}),
+        })  # fmt: skip
+        assert asked.find("POST", "/a").allow == ("GET", "PUT")
+        assert asked.find("POST", "/a", "x", "x: 1").allow == ("GET", "PUT", "PATCH")
+        assert asked.find("POST", "/b").allow == ("PUT",) and asked.find("POST", "/a/b").allow == ()
+        wide = Asked({"narrow": Match(hosts=("h",), exact="/a", methods=("GET",)), "wide": Match()})
+        assert wide("/a", "h", method="PUT") == "wide" and wide.find("PUT", "/a", "h").allow == ()
+
+    def test_nothing_at_all(self):
+        asked = Asked({})
+        assert asked("/") is None and asked("*", method="OPTIONS") is None
+
+
+# ---- against the model
+
+WORDS = ["a", "a", "a", "b", "b", "abcdefgh", "abcdefghi", "a-long-segment-of-more-than-sixteen"]
+HOSTS = ["a.org", "b.a.org", "c.b.a.org", "org", "x", ""]
+PATTERNS = ["a.org", "b.a.org", "*.a.org", "*.b.a.org", "*.org", "x"]
+METHODS = ["GET", "PUT", "PURGE"]
+
+
+def some(rng: Random, choices: list[str], most: int) -> list[str]:
+    return [rng.choice(choices) for _ in range(rng.randint(0, most))]
+
+
+def path(rng: Random) -> dict[str, str]:
+    kind = rng.choice(["exact", "prefix", "prefix", "pattern", "pattern", "none"])
+    words, end = some(rng, WORDS, 3), rng.choice([[], [], [""]])
+    if kind == "pattern":
+        words = [f"{{p{i}}}" if rng.random() < 0.5 else word for i, word in enumerate(words)]
+        end = rng.choice([[], end, ["{rest*}"]])
+    return {} if kind == "none" else {kind: "/" + "/".join([*words, *end])}
+
+
+def flags(rng: Random, names: list[str]) -> dict[str, str]:
+    return {name: rng.choice("12") for name in names if rng.random() < 0.15}
+
+
+def route(rng: Random) -> Route:
+    match = Match(
+        **path(rng), hosts=tuple(some(rng, PATTERNS, 2)), methods=tuple(some(rng, METHODS, 2)),
+        headers=flags(rng, ["x-a", "user-agent"]), query=flags(rng, ["p", "q"]),
+    )  # fmt: skip
+    return Route(match=match, priority=rng.choice([0, 0, 0, 0, 1, -1]), to="u")
+
+
+def request(rng: Random) -> Request:
+    query = "&".join(f"{rng.choice('pq')}={rng.choice('12')}" for _ in range(rng.randint(0, 3)))
+    fields = tuple((rng.choice(["X-A", "user-agent"]), rng.choice("12")) for _ in range(rng.randint(0, 3)))
+    words = "/".join([*some(rng, WORDS, 4), *rng.choice([[], [], [""]])])
+    return Request(rng.choice(METHODS), rng.choice(HOSTS), f"/{words}", query, fields)
+
+
+def winner(table: dict[str, Route], asked: Request) -> str | None:
+    """What the model in plain Python says."""
+    fit = [(rank(name, route.match, route.priority, narrowest(route.match, asked.host) or ""), name)
+           for name, route in table.items() if missed(route.match, asked) is None]  # fmt: skip
+    return min(fit)[1] if fit else None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**64), st.integers(1, 40))
+def test_the_router_agrees_with_the_model(seed, count):
+    rng = Random(seed)
+    table = {f"r{i:02}": route(rng) for i in range(count)}
+    router = Asked(table, merge_slashes=False)
+    for _ in range(25):
+        asked = request(rng)
+        target = asked.path + (f"?{asked.query}" if asked.query else "")
+        fields = [f"{name}: {value}" for name, value in asked.headers]
+        assert router(target, asked.host, *fields, method=asked.method) == winner(table, asked), (asked, table)
