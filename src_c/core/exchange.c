@@ -99,7 +99,7 @@ static enum fgw_rq rq_route(struct fgw_exchange *x)
     x->body_max = route->body_max ? route->body_max : x->bound->set->body_max;
     x->first_byte_ms = route->first_byte_ms;
     if (route->to == FGW_TO_UPSTREAM) x->pool = x->bound->pools[route->upstream];
-    if (x->body_max && x->msg->framing == FGW_BODY_LENGTH && x->msg->length > x->body_max) return refuse(x, FGW_E_BODY_TOO_LONG, FGW_BY_CLIENT);
+    if (x->body_max && x->msg->len == FGW_LEN_KNOWN && x->msg->length > x->body_max) return refuse(x, FGW_E_BODY_TOO_LONG, FGW_BY_CLIENT);
     if (route->request_ms) fgw_loop_timer(&x->w->loop, &x->deadline, route->request_ms);
     if (!fgw_forward_build(x)) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
     return FGW_RQ_CHAIN;
@@ -235,10 +235,10 @@ static void send_head(struct fgw_exchange *x)
         o.reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len);
         bool changed = false;
         for (uint16_t i = 0; x->filters[1] && i < x->nsteps; i++) changed |= fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind)->changes_length;
-        o.len = m->framing == FGW_BODY_LENGTH ? FGW_LEN_KNOWN : m->framing == FGW_BODY_NONE ? FGW_LEN_NONE : FGW_LEN_UNKNOWN;
+        o.len = m->len;
         o.length = m->length;
         if (changed && o.len != FGW_LEN_NONE) o.len = FGW_LEN_UNKNOWN;
-        const struct fgw_field *cl = m->framing == FGW_BODY_NONE ? fgw_head_find(&m->head, FGW_H_CONTENT_LENGTH) : NULL;
+        const struct fgw_field *cl = m->len == FGW_LEN_NONE ? fgw_head_find(&m->head, FGW_H_CONTENT_LENGTH) : NULL;
         if (cl && (r->status == 304 || x->msg == NULL || x->msg->head.method == FGW_M_HEAD)) {   /* told, not sent */
             uint64_t n = 0;
             for (uint32_t i = 0; i < cl->value_len; i++) n = n * 10 + (uint64_t)(m->head.base[cl->value + i] - '0');
@@ -349,7 +349,7 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     r->answer = (struct fgw_answer){(uint16_t)status, fgw_str(body, fgw_problem_write((enum fgw_err)why.code, status, body)), (enum fgw_err)why.code};
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
-    if (!x->request_ended && x->msg && x->msg->framing != FGW_BODY_NONE) x->close = true;   /* its body may be long, and nobody wants it */
+    if (!x->request_ended && x->msg && x->msg->len != FGW_LEN_NONE) x->close = true;   /* its body may be long, and nobody wants it */
     if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT;    /* the reply's own chain failed: begin again without the steps */
     answer(x);
 }

@@ -41,7 +41,7 @@ static struct fgw_str target_out(struct fgw_req *r)
 
 static void set_length(const struct fgw_exchange *x, struct fgw_out *o)
 {
-    o->len = x->msg->framing == FGW_BODY_LENGTH ? FGW_LEN_KNOWN : x->msg->framing == FGW_BODY_CHUNKED ? FGW_LEN_UNKNOWN : FGW_LEN_NONE;
+    o->len = x->msg->len;
     o->length = x->msg->length;
     if (o->len != FGW_LEN_NONE && x->filters[0]) o->len = FGW_LEN_UNKNOWN;
     if (o->len == FGW_LEN_NONE && may_have_body(o->method)) o->len = FGW_LEN_KNOWN, o->length = 0;

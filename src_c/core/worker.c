@@ -9,7 +9,7 @@
 
 enum { TICKETS = 65536, PAUSE_MS = 100, MEMORY_DEFAULT = 512 << 20 };
 
-static const struct fgw_h1_server_user front_user;
+static const struct fgw_demux_user front_user;
 
 /* ---- what all of core may ask ---- */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...)
@@ -52,38 +52,38 @@ static void front_free(struct fgw_front *f)
     if (--l->conns == 0 && l->retired) fgw_link_remove(&l->link), free(l);
 }
 
-static void front_begin(struct fgw_h1_server *s, struct fgw_side *side)
+static void front_begin(struct fgw_demux *d, struct fgw_side *side)
 {
-    struct fgw_front *f = fgw_h1_server_owner(s);
+    struct fgw_front *f = d->owner;
     fgw_exchange_begin(f->l->w, f->l, side);
 }
 
-static void front_refused(struct fgw_h1_server *s, const struct fgw_msg *m, enum fgw_err why)
+static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why)
 {
-    struct fgw_front *f = fgw_h1_server_owner(s);
+    struct fgw_front *f = d->owner;
     struct fgw_worker *w = f->l->w;
     const struct fgw_bound *b = w->snap ? fgw_snapshot_listener(w->snap, f->l->id) : NULL;
     (void)m;
     if (!b) return;
     fgw_stats_request(fgw_stats_cell(w->shm, w->column, b->l->other_slot), fgw_err_status(why), 0, 0, 0);
     if (w->snap->root->log_format == FGW_LOG_OFF) return;
-    struct fgw_log_facts facts = {.wall_ns = w->loop.clock.wall_ns, .client = fgw_h1_server_peer(s)->address, .listener = b->name,
+    struct fgw_log_facts facts = {.wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
                                   .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .minor = 1};
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
 }
 
-static void front_gone(struct fgw_h1_server *s) { front_free(fgw_h1_server_owner(s)); }
+static void front_gone(struct fgw_demux *d) { front_free(d->owner); }
 
-static const struct fgw_h1_server_user front_user = {front_begin, front_refused, front_gone};
+static const struct fgw_demux_user front_user = {front_begin, front_refused, front_gone};
 
 static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
 {
     struct fgw_worker *w = f->l->w;
     struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port};
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
-    f->server = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
-    if (!f->server) fgw_fd_close(fd);
-    return f->server != NULL;
+    f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
+    if (!f->demux) fgw_fd_close(fd);
+    return f->demux != NULL;
 }
 
 /* ---- PROXY stage: its memory is joined to the front until it is done ---- */
@@ -259,7 +259,7 @@ static void drain_listener_conns(struct fgw_listener *l)
 {
     for (struct fgw_link *k = l->w->front_list.next; k != &l->w->front_list; k = k->next) {
         struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        if (f->l == l && f->server) fgw_h1_server_drain(f->server);
+        if (f->l == l && f->demux) f->demux->ops->drain(f->demux);
     }
 }
 
@@ -387,7 +387,7 @@ static void drain_over(struct fgw_timer *t)
     for (struct fgw_link *k = w->front_list.next, *next; k != &w->front_list; k = next) {
         struct fgw_front *f = fgw_container(k, struct fgw_front, link);
         next = k->next;
-        if (f->server) fgw_h1_server_cut(f->server);
+        if (f->demux) f->demux->ops->cut(f->demux);
     }
 }
 
@@ -467,7 +467,7 @@ static void free_fronts(struct fgw_worker *w)
             fgw_proxy_stage_fini(f->stage);
             free(st);
             front_free(f);
-        } else fgw_h1_server_cut(f->server);
+        } else f->demux->ops->cut(f->demux);
     }
 }
 

@@ -19,7 +19,7 @@ struct fgw_door { struct fgw_accept a; struct fgw_link link; struct fgw_listener
 struct fgw_front {                       /* one client connection */
     struct fgw_link link;
     struct fgw_listener *l;
-    struct fgw_h1_server *server;        /* NULL while a stage is at work */
+    struct fgw_demux *demux;             /* NULL while a stage is at work */
     struct fgw_proxy_stage *stage;
 };
 struct fgw_ticket_slot { struct fgw_exchange *x; uint32_t generation, next_free; };

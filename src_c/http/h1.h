@@ -29,26 +29,14 @@ struct fgw_h1_env {                  /* one a worker */
 void fgw_h1_env_init(struct fgw_h1_env *e, struct fgw_loop *loop);
 void fgw_h1_env_fini(struct fgw_h1_env *e);
 
-struct fgw_h1_server;
-struct fgw_h1_server_user {
-    /* A head is complete: bind the side (up, user) now; on_head follows at once. Called from the same up call. */
-    void (*begin)(struct fgw_h1_server *s, struct fgw_side *side);
-    /* A request that never became one (malformed, timed out): for the log; the codec answers it itself. m may be NULL or incomplete. */
-    void (*refused)(struct fgw_h1_server *s, const struct fgw_msg *m, enum fgw_err why);
-    /* The connection is over and will be freed at settle. */
-    void (*gone)(struct fgw_h1_server *s);
-};
-struct fgw_h1_server *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
-                                        const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer);
+/* Serve one accepted connection; peer is copied. drain: idle closes now, else the reply in flight says Connection: close. NULL: no memory, fd is not closed. */
+struct fgw_demux *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
+                                    const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
 /* Over another transport: `conn` is initialised inside by fgw_conn_init_memory. */
-struct fgw_h1_server *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
-                                               const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer);
-void *fgw_h1_server_owner(const struct fgw_h1_server *s);
-struct fgw_conn *fgw_h1_server_conn(struct fgw_h1_server *s);
-struct fgw_peer *fgw_h1_server_peer(struct fgw_h1_server *s);          /* the codec's own copy */
-void fgw_h1_server_input(struct fgw_h1_server *s);                     /* bytes are already in the conn (a stage read them) */
-void fgw_h1_server_drain(struct fgw_h1_server *s);                     /* idle: close now; else Connection: close on the reply in flight */
-void fgw_h1_server_cut(struct fgw_h1_server *s);                       /* end now, whatever is in flight (its user gets on_abort) */
+struct fgw_demux *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
+                                           const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
+struct fgw_conn *fgw_h1_server_conn(struct fgw_demux *d);
+void fgw_h1_server_input(struct fgw_demux *d);                         /* bytes are already in the conn (a stage read them) */
 
 struct fgw_h1_client;
 /* Dial and speak HTTP/1.1. NULL and errno: could not even begin. Events go to the mux's user. */

@@ -86,7 +86,8 @@ static enum fgw_err reply_head(struct fgw_h1_client *c, struct fgw_msg *m)
     uint64_t length = 0;
     enum fgw_err e = fgw_framing_reply(&m->head, c->head_request, &f, &length);
     if (!e) e = fgw_msg_connection(m, false);
-    m->framing = (uint8_t)f, m->length = length;
+    fgw_body_start(&c->body, f, length);
+    m->len = fgw_h1_len(f), m->length = length;
     return e ? FGW_E_UPSTREAM_BAD : FGW_E_NONE;
 }
 
@@ -116,10 +117,10 @@ static void switching(struct fgw_h1_client *c, struct fgw_msg *m)
 
 static void final(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    bool none = m->framing == FGW_BODY_NONE || (m->framing == FGW_BODY_LENGTH && m->length == 0);
-    c->keep = m->keep_alive && m->framing != FGW_BODY_CLOSE;
+    bool none = m->len == FGW_LEN_NONE || (m->len == FGW_LEN_KNOWN && m->length == 0);
+    c->keep = m->keep_alive && c->body.framing != FGW_BODY_CLOSE;
     c->in = none ? IN_DONE : IN_BODY;
-    if (!none) fgw_body_start(&c->body, m->framing, m->length), read_timer(c, c->lim->body_idle_ms);
+    if (!none) read_timer(c, c->lim->body_idle_ms);
     c->side.up->on_head(&c->side, m);
     if (c->in == IN_DONE && c->side.up) c->side.up->on_end(&c->side);
 }

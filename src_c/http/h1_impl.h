@@ -7,6 +7,12 @@
 
 enum { FGW_H1_HOP_MAX = 192 };
 
+/* What the framing says of a body to those above the codec. */
+static inline uint8_t fgw_h1_len(enum fgw_framing f)
+{
+    return f == FGW_BODY_NONE ? FGW_LEN_NONE : f == FGW_BODY_LENGTH ? FGW_LEN_KNOWN : FGW_LEN_UNKNOWN;
+}
+
 /* The outgoing body of one message. unacked: body bytes queued whose leaving was not yet reported upward. */
 struct fgw_h1_writer {
     uint64_t left;             /* LENGTH: still owed */

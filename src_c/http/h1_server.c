@@ -6,6 +6,7 @@
 enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, PIPELINE_MAX = 64 << 10 };
 
 static const struct fgw_conn_user conn_user;
+static const struct fgw_demux_ops demux_ops;
 static void input(struct fgw_h1_server *s);
 
 
@@ -31,7 +32,7 @@ static void over(struct fgw_h1_server *s, struct fgw_fail why)
     fgw_timer_cancel(&s->env->loop->wheel, &s->read_timer);
     fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
     fgw_link_remove(&s->ready.link);
-    s->user->gone(s);
+    s->demux.user->gone(&s->demux);
     fgw_job_add(&s->env->loop->dead, &s->dead);
 }
 
@@ -92,7 +93,7 @@ static void refuse(struct fgw_h1_server *s, enum fgw_err why)
     if (s->side.up) {
         s->side.up->on_abort(&s->side, f, true);
         s->side.up = NULL;
-    } else s->user->refused(s, s->msg, why);
+    } else s->demux.user->refused(&s->demux, s->msg, why);
     if (s->out != OUT_WAIT || !status) {               /* a reply has begun: only an unfinished message tells the truth */
         if (s->out == OUT_WAIT || s->out == OUT_BODY) fgw_conn_finish(&s->conn);
         s->in = IN_LINGER;
@@ -111,26 +112,25 @@ static void refuse(struct fgw_h1_server *s, enum fgw_err why)
 }
 
 /* ---- input ---- */
-static void begin(struct fgw_h1_server *s, uint64_t length)
+static void begin(struct fgw_h1_server *s)
 {
     struct fgw_msg *m = s->msg;
     s->msg = NULL;
     s->requests++;
     s->minor = m->head.minor;
     s->head_request = m->head.method == FGW_M_HEAD;
-    s->expect = m->expect && m->framing != FGW_BODY_NONE;
+    s->expect = m->expect && m->len != FGW_LEN_NONE;
     s->keep = m->keep_alive;
     s->discard = s->failing = false;
     s->window = s->lim->window;
     s->out = OUT_WAIT;
-    s->in = m->framing == FGW_BODY_NONE || (m->framing == FGW_BODY_LENGTH && length == 0) ? IN_DONE : IN_BODY;
+    s->in = m->len == FGW_LEN_NONE || (m->len == FGW_LEN_KNOWN && m->length == 0) ? IN_DONE : IN_BODY;
     if (s->in == IN_BODY) {
-        fgw_body_start(&s->body, m->framing, length);
         s->body_ms = s->expect ? 0 : server_now(s), s->paused_ms = 0;
         server_read_timer(s, s->lim->body_idle_ms);
     }
-    s->side = (struct fgw_side){.down = &fgw_h1_server_down, .peer = &s->peer, .minor = s->minor, .h = 1};
-    s->user->begin(s, &s->side);
+    s->side = (struct fgw_side){.down = &fgw_h1_server_down, .peer = &s->demux.peer, .minor = s->minor, .h = 1};
+    s->demux.user->begin(&s->demux, &s->side);
     if (!s->side.up) {                                 /* nobody took it: out of memory, or shedding */
         fgw_msg_put(m);
         refuse(s, FGW_E_OVERLOAD);
@@ -170,9 +170,10 @@ static bool read_head(struct fgw_h1_server *s)
         return false;
     }
     s->msg->b = fgw_block_ref(c->in_b);
-    s->msg->framing = (uint8_t)f, s->msg->length = length;
+    fgw_body_start(&s->body, f, length);
+    s->msg->len = fgw_h1_len(f), s->msg->length = length;
     fgw_conn_take(c, (uint32_t)r);
-    begin(s, length);
+    begin(s);
     return true;
 }
 
@@ -398,24 +399,24 @@ static void write_timeout(struct fgw_timer *t)
 }
 
 /* ---- life ---- */
-static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_h1_limits *lim, const struct fgw_h1_server_user *user,
+static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_h1_limits *lim, const struct fgw_demux_user *user,
                                          void *owner, const struct fgw_peer *peer)
 {
     struct fgw_h1_server *s = fgw_slab_get(&e->servers);
     if (!s) return NULL;
-    *s = (struct fgw_h1_server){.env = e, .lim = lim, .user = user, .owner = owner, .peer = *peer, .born_ms = fgw_loop_ms(e->loop),
+    *s = (struct fgw_h1_server){.env = e, .lim = lim, .demux = {&demux_ops, user, owner, *peer}, .born_ms = fgw_loop_ms(e->loop),
                                 .ready = {.run = ready}, .dead = {.run = free_server},
                                 .read_timer = {.fire = read_timeout}, .write_timer = {.fire = write_timeout}};
     uint32_t n = peer->address.n < sizeof s->address ? peer->address.n : sizeof s->address;
     if (n) memcpy(s->address, peer->address.p, n);
-    s->peer.address = fgw_str(s->address, n);
+    s->demux.peer.address = fgw_str(s->address, n);
     s->minor = 1;
     server_read_timer(s, lim->head_ms);
     return s;
 }
 
-struct fgw_h1_server *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
-                                        const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer)
+struct fgw_demux *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
+                                    const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer)
 {
     struct fgw_h1_server *s = server_init(e, lim, user, owner, peer);
     if (s && fgw_conn_init(&s->conn, e->loop, fd, false, &conn_user) < 0) {
@@ -423,27 +424,28 @@ struct fgw_h1_server *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const stru
         fgw_slab_put(&e->servers, s);
         return NULL;
     }
-    return s;
+    return s ? &s->demux : NULL;
 }
 
-struct fgw_h1_server *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
-                                               const struct fgw_h1_server_user *user, void *owner, const struct fgw_peer *peer)
+struct fgw_demux *fgw_h1_server_new_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
+                                           const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer)
 {
     struct fgw_h1_server *s = server_init(e, lim, user, owner, peer);
     if (s) fgw_conn_init_memory(&s->conn, e->loop, tp, &conn_user);
-    return s;
+    return s ? &s->demux : NULL;
 }
 
-void *fgw_h1_server_owner(const struct fgw_h1_server *s) { return s->owner; }
-struct fgw_conn *fgw_h1_server_conn(struct fgw_h1_server *s) { return &s->conn; }
-struct fgw_peer *fgw_h1_server_peer(struct fgw_h1_server *s) { return &s->peer; }
-void fgw_h1_server_input(struct fgw_h1_server *s) { server_later(s); }
+static struct fgw_h1_server *of(struct fgw_demux *d) { return fgw_container(d, struct fgw_h1_server, demux); }
+struct fgw_conn *fgw_h1_server_conn(struct fgw_demux *d) { return &of(d)->conn; }
+void fgw_h1_server_input(struct fgw_demux *d) { server_later(of(d)); }
 
-void fgw_h1_server_drain(struct fgw_h1_server *s)
+static void drain(struct fgw_demux *d)
 {
+    struct fgw_h1_server *s = of(d);
     s->draining = true;
     if (s->in == IN_IDLE && !fgw_conn_in_len(&s->conn)) s->in = IN_LINGER, fgw_conn_finish(&s->conn);
 }
 
-void fgw_h1_server_cut(struct fgw_h1_server *s) { over(s, fgw_fail(FGW_E_DRAINING, FGW_BY_GATEWAY)); }
+static void cut(struct fgw_demux *d) { over(of(d), fgw_fail(FGW_E_DRAINING, FGW_BY_GATEWAY)); }
+static const struct fgw_demux_ops demux_ops = {drain, cut};
 size_t fgw_h1_server_size(void) { return sizeof(struct fgw_h1_server); }

@@ -12,9 +12,7 @@ struct fgw_h1_server {
     struct fgw_side side;
     struct fgw_h1_env *env;
     const struct fgw_h1_limits *lim;
-    const struct fgw_h1_server_user *user;
-    void *owner;
-    struct fgw_peer peer;
+    struct fgw_demux demux;
     char address[48];
     struct fgw_msg *msg;            /* being parsed: a head or a trailer section */
     struct fgw_body body;

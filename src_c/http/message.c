@@ -5,7 +5,7 @@ struct fgw_msg *fgw_msg_get(struct fgw_slab *home)
     struct fgw_msg *m = fgw_slab_get(home);
     if (!m) return NULL;
     m->home = home, m->b = NULL;
-    m->framing = FGW_BODY_NONE, m->length = 0;
+    m->len = FGW_LEN_NONE, m->length = 0;
     m->keep_alive = m->expect = m->upgrade = false;
     m->head.fields = m->fields;
     fgw_head_reset(&m->head);

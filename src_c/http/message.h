@@ -13,11 +13,12 @@
 
 enum { FGW_FIELDS_MAX = 256 };           /* what limits.fields may say at most */
 
+enum fgw_length { FGW_LEN_NONE, FGW_LEN_KNOWN, FGW_LEN_UNKNOWN };
 struct fgw_msg {
     struct fgw_head head;
     struct fgw_slab *home;
     struct fgw_block *b;                 /* of head.base; NULL while parsing */
-    uint8_t  framing;                    /* enum fgw_framing: set by the codec, with length, when the head is complete */
+    uint8_t  len;                        /* enum fgw_length: what the codec knows of the body, with length, when the head is complete */
     bool     keep_alive;                 /* what version and Connection say */
     bool     expect;                     /* requests: Expect: 100-continue */
     bool     upgrade;                    /* Upgrade is present and Connection names it */
@@ -36,7 +37,6 @@ struct fgw_out_field {
     uint16_t name_len;
     uint8_t  id, drop;                   /* drop: a step removed it */
 };
-enum fgw_length { FGW_LEN_NONE, FGW_LEN_KNOWN, FGW_LEN_UNKNOWN };
 struct fgw_out {
     const struct fgw_out_field *fields;
     uint32_t nfields;

@@ -68,6 +68,26 @@ struct fgw_side {
     uint8_t h;                     /* 1, 2, 3; 0: not HTTP */
 };
 
+/* A connection that carries server sides: the worker's view of an h1, h2 or raw connection of a client. Made by its codec's _new, freed by
+ * itself at settle after gone. */
+struct fgw_demux;
+struct fgw_demux_user {
+    void (*begin)(struct fgw_demux *d, struct fgw_side *side);           /* a request: bind the side (up, user) now; on_head follows in the same up call */
+    /* A request that never became one (malformed, timed out): for the log; the codec answers it itself. m may be NULL or incomplete. */
+    void (*refused)(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why);
+    void (*gone)(struct fgw_demux *d);                                   /* over; called once, after the last side's on_abort */
+};
+struct fgw_demux {
+    const struct fgw_demux_ops *ops;
+    const struct fgw_demux_user *user;
+    void *owner;                   /* of user */
+    struct fgw_peer peer;          /* the codec's own copy: sides point here */
+};
+struct fgw_demux_ops {
+    void (*drain)(struct fgw_demux *d);                                  /* take no further request; over when those in flight are answered */
+    void (*cut)(struct fgw_demux *d);                                    /* over now: sides get on_abort, then gone */
+};
+
 /* A connection that carries client sides: the pool's view of an h1, h2 or raw connection to an endpoint.
  *   DIALING ──on_ready──► OPEN(used of max) ──no_more──► DRAINING ──last released──► gone (on_gone is called once, from any state) */
 struct fgw_mux;

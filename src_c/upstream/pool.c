@@ -196,12 +196,18 @@ static void conn_timeout(struct fgw_timer *t)
 }
 
 /* ---- dialing ---- */
+static struct fgw_mux *dial_h1(struct fgw_pool *p, const struct fgw_endpoint *e, const struct fgw_mux_user *user)
+{
+    return fgw_h1_client_dial(p->env->h1, (const struct sockaddr *)e->addr, e->addr_len, &p->limits, user);
+}
+const struct fgw_dialer fgw_dial_h1 = {"h1", dial_h1};
+
 static bool dial(struct fgw_ep *e, struct fgw_lease *asker)
 {
     struct fgw_pool *p = e->pool;
     struct fgw_uconn *u = fgw_slab_get(&p->env->conns);
     if (!u) return false;
-    struct fgw_mux *m = fgw_h1_client_dial(p->env->h1, (const struct sockaddr *)e->e.addr, e->e.addr_len, &p->limits, &mux_user);
+    struct fgw_mux *m = p->dialer->dial(p, &e->e, &mux_user);
     if (!m) {
         int err = errno;
         bool refused = err == ECONNREFUSED || err == ENOENT || err == EAGAIN;
@@ -380,7 +386,7 @@ struct fgw_pool *fgw_pool_new(struct fgw_pool_env *e, uint32_t id, struct fgw_st
 {
     struct fgw_pool *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    p->env = e, p->id = id, p->balance = &fgw_pick_rr;
+    p->env = e, p->id = id, p->balance = &fgw_pick_rr, p->dialer = &fgw_dial_h1;
     uint32_t n = name.n < sizeof p->name - 1 ? name.n : (uint32_t)sizeof p->name - 1;
     if (n) memcpy(p->name, name.p, n);
     fgw_list_init(&p->waiting), fgw_list_init(&p->all);

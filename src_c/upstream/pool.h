@@ -34,6 +34,13 @@ struct fgw_pick {
 };
 extern const struct fgw_pick fgw_pick_rr;
 
+/* How connections are made: begin a dial to e; events go to user. NULL and errno: it could not even begin. */
+struct fgw_dialer {
+    const char *name;
+    struct fgw_mux *(*dial)(struct fgw_pool *p, const struct fgw_endpoint *e, const struct fgw_mux_user *user);
+};
+extern const struct fgw_dialer fgw_dial_h1;
+
 enum { FGW_EPS_MAX = 1024, FGW_TRIED_MAX = 8 };
 struct fgw_pool_env {                        /* one a worker */
     struct fgw_h1_env *h1;
@@ -52,6 +59,7 @@ struct fgw_pool {
     char host[80];                           /* set.host's text */
     struct fgw_h1_limits limits;
     const struct fgw_pick *balance;
+    const struct fgw_dialer *dialer;
     struct fgw_eptable *table;
     uint32_t seen, neps, conns, dialing, waiters;
     struct fgw_ep **eps;
