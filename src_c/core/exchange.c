@@ -62,10 +62,6 @@ static enum fgw_rq rq_early(struct fgw_exchange *x)
         x->close = true;                               /* what a peer got wrong once it may get wrong again: no next request */
         return refuse(x, e, FGW_BY_CLIENT);
     }
-    if (x->r.target.form == FGW_FORM_AUTHORITY) {      /* CONNECT: what follows may be meant for a tunnel, never read it as a request */
-        x->close = true;
-        return refuse(x, FGW_E_METHOD_NOT_ALLOWED, FGW_BY_CLIENT);
-    }
     if (fgw_worker_overloaded(x->w)) return refuse(x, FGW_E_OVERLOAD, FGW_BY_GATEWAY);
     return FGW_RQ_ROUTE;
 }

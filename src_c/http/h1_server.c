@@ -163,6 +163,7 @@ static bool read_head(struct fgw_h1_server *s)
     enum fgw_framing f = FGW_BODY_NONE;
     uint64_t length = 0;
     if (r < 0) e = (enum fgw_err)s->msg->head.err;
+    if (!e && s->msg->head.method == FGW_M_CONNECT) e = FGW_E_METHOD_NOT_ALLOWED;   /* what follows may be meant for a tunnel: never read it as a request */
     if (!e) e = fgw_framing_request(&s->msg->head, &f, &length);
     if (!e) e = fgw_msg_connection(s->msg, true);
     if (e) {
@@ -404,12 +405,10 @@ static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_
 {
     struct fgw_h1_server *s = fgw_slab_get(&e->servers);
     if (!s) return NULL;
-    *s = (struct fgw_h1_server){.env = e, .lim = lim, .demux = {&demux_ops, user, owner, *peer}, .born_ms = fgw_loop_ms(e->loop),
+    *s = (struct fgw_h1_server){.env = e, .lim = lim, .born_ms = fgw_loop_ms(e->loop),
                                 .ready = {.run = ready}, .dead = {.run = free_server},
                                 .read_timer = {.fire = read_timeout}, .write_timer = {.fire = write_timeout}};
-    uint32_t n = peer->address.n < sizeof s->address ? peer->address.n : sizeof s->address;
-    if (n) memcpy(s->address, peer->address.p, n);
-    s->demux.peer.address = fgw_str(s->address, n);
+    fgw_demux_init(&s->demux, &demux_ops, user, owner, peer);
     s->minor = 1;
     server_read_timer(s, lim->head_ms);
     return s;

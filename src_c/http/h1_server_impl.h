@@ -13,7 +13,6 @@ struct fgw_h1_server {
     struct fgw_h1_env *env;
     const struct fgw_h1_limits *lim;
     struct fgw_demux demux;
-    char address[48];
     struct fgw_msg *msg;            /* being parsed: a head or a trailer section */
     struct fgw_body body;
     struct fgw_h1_writer w;

@@ -82,7 +82,16 @@ struct fgw_demux {
     const struct fgw_demux_user *user;
     void *owner;                   /* of user */
     struct fgw_peer peer;          /* the codec's own copy: sides point here */
+    char address[48];              /* of peer */
 };
+static inline void fgw_demux_init(struct fgw_demux *d, const struct fgw_demux_ops *ops, const struct fgw_demux_user *user, void *owner,
+                                  const struct fgw_peer *peer)
+{
+    *d = (struct fgw_demux){ops, user, owner, *peer, ""};
+    uint32_t n = peer->address.n < sizeof d->address ? peer->address.n : sizeof d->address;
+    if (n) memcpy(d->address, peer->address.p, n);
+    d->peer.address = fgw_str(d->address, n);
+}
 struct fgw_demux_ops {
     void (*drain)(struct fgw_demux *d);                                  /* take no further request; over when those in flight are answered */
     void (*cut)(struct fgw_demux *d);                                    /* over now: sides get on_abort, then gone */

@@ -342,10 +342,10 @@ static __attribute__((noinline)) bool find_star(struct walk *w, const struct fgw
 bool fgw_route_find(const void *seg, const struct fgw_route_in *in, struct fgw_route_out *out)
 {
     struct walk w = {.seg = seg, .in = in, .out = out};
-    const struct fgw_l_node *host = in->path.n ? find_host(&w, in->host) : NULL;
+    const struct fgw_l_node *host = find_host(&w, in->host);
     if (!host) return none(&w);
     const struct fgw_l_try *t = at(&w, host->roots.off), *end = t + host->roots.count;
-    if (fgw_unlikely(in->path.p[0] != '/')) return find_star(&w, t, end);
+    if (fgw_unlikely(!in->path.n || in->path.p[0] != '/')) return find_star(&w, t, end);
     uint64_t first = first_segment(&w);
     for (; t < end; t++)
         if (t->firsts & first && find_path(&w, at(&w, t->root), 1)) return true;
