@@ -155,6 +155,13 @@ static bool read_head(struct fgw_h1_client *c)
     return true;
 }
 
+/* How much of the input may be looked at for body bytes: never more than may be given up, framing included. */
+static uint32_t within_window(const struct fgw_h1_client *c)
+{
+    uint32_t n = fgw_conn_in_len(&c->conn);
+    return n <= c->window ? n : (uint32_t)c->window;
+}
+
 static bool paused(struct fgw_h1_client *c)
 {
     if (c->window) return false;
@@ -164,7 +171,8 @@ static bool paused(struct fgw_h1_client *c)
 
 static void give(struct fgw_h1_client *c, uint32_t off, uint32_t len)
 {
-    c->window -= len < c->window ? len : c->window;
+    FGW_CHECK(len <= c->window);
+    c->window -= len;
     c->side.up->on_body(&c->side, (struct fgw_span){c->conn.in_b, c->conn.in_off + off, len});
 }
 
@@ -180,7 +188,7 @@ static bool read_body(struct fgw_h1_client *c)
     while (c->in == IN_BODY && c->side.up && fgw_conn_in_len(&c->conn)) {
         if (paused(c)) return false;
         uint32_t pos = 0, off = 0, len = 0;
-        enum fgw_body_event e = fgw_body_next(&c->body, &c->lim->body, fgw_conn_in(&c->conn), fgw_conn_in_len(&c->conn), &pos, &off, &len);
+        enum fgw_body_event e = fgw_body_next(&c->body, &c->lim->body, fgw_conn_in(&c->conn), within_window(c), &pos, &off, &len);
         if (e == FGW_BODY_BAD) {
             fail(c, FGW_E_UPSTREAM_BAD);
             return false;
@@ -189,7 +197,6 @@ static bool read_body(struct fgw_h1_client *c)
         fgw_conn_take(&c->conn, pos);
         if (e == FGW_BODY_END) reply_end(c);
         else if (e == FGW_BODY_TRAILERS) c->in = IN_TRAILERS;
-        else if (e == FGW_BODY_MORE) break;
         else if (c->body.framing == FGW_BODY_LENGTH && c->body.left == 0) reply_end(c);
     }
     if (c->in == IN_BODY) read_timer(c, c->lim->body_idle_ms);
@@ -222,11 +229,12 @@ static bool read_trailers(struct fgw_h1_client *c)
 
 static bool read_tunnel(struct fgw_h1_client *c)
 {
-    uint32_t n = fgw_conn_in_len(&c->conn);
-    if (n && paused(c)) return false;
-    if (n) {
+    if (fgw_conn_in_len(&c->conn)) {
+        uint32_t n = within_window(c);
+        if (paused(c)) return false;
         give(c, 0, n);
         fgw_conn_take(&c->conn, n);
+        if (fgw_conn_in_len(&c->conn)) return true;
     }
     if (c->conn.eof && c->in == IN_TUNNEL) {
         c->in = IN_DONE;
