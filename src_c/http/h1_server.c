@@ -66,7 +66,7 @@ static void idle(struct fgw_h1_server *s)
         return;
     }
     server_read_timer(s, s->lim->keepalive_ms);
-    fgw_conn_want_read(&s->conn, true);
+    fgw_conn_want_read(&s->conn, fgw_conn_in_len(&s->conn) < PIPELINE_MAX);
     if (fgw_conn_in_len(&s->conn)) server_later(s);
 }
 
@@ -128,6 +128,7 @@ static void begin(struct fgw_h1_server *s)
     if (s->in == IN_BODY) {
         s->body_ms = s->expect ? 0 : server_now(s), s->paused_ms = 0;
         server_read_timer(s, s->lim->body_idle_ms);
+        fgw_conn_want_read(&s->conn, true);
     }
     s->side = (struct fgw_side){.down = &fgw_h1_server_down, .peer = &s->demux.peer, .minor = s->minor, .h = 1};
     s->demux.user->begin(&s->demux, &s->side);
@@ -161,6 +162,7 @@ static bool read_head(struct fgw_h1_server *s)
     int r = fgw_head_parse_request(&s->msg->head, fgw_conn_in(c), n, &s->lim->head);
     if (r == 0) {
         if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
+        fgw_conn_want_read(c, true);
         return false;
     }
     enum fgw_err e = FGW_E_NONE;
@@ -369,10 +371,7 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
     uint64_t room = fgw_h1_writer_acked(&s->w, c->out.bytes);
     if (s->out == OUT_TUNNEL) server_read_timer(s, s->lim->tunnel_idle_ms);
     if (room && s->side.up) s->side.up->on_room(&s->side, room);
-    if (s->in == IN_IDLE && !c->want_read && c->out.bytes <= s->lim->window) {
-        fgw_conn_want_read(c, true);
-        server_later(s);
-    }
+    if (s->in == IN_IDLE && fgw_conn_in_len(c) && c->out.bytes <= s->lim->window) server_later(s);
 }
 
 static void on_fail(struct fgw_conn *c)
