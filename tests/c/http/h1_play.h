@@ -127,7 +127,7 @@ static void play_begin(struct play *p)
 
 static void play_turn(struct play *p) { OK(wires_turn(&p->loop)); }
 static void play_wait(struct play *p, uint64_t ms) { OK(wires_wait(&p->loop, ms)); }
-static void play_settle(struct play *p) { fgw_loop_settle(&p->loop); }
+static inline void play_settle(struct play *p) { fgw_loop_settle(&p->loop); }
 
 /* The peer says this, and the engine hears all it wants of it. */
 static void play_say(struct play *p, const char *text) { wire_say(p->w, text), play_turn(p); }
