@@ -11,13 +11,10 @@
  * At the end everybody leaves and time passes: no timer, exchange or connection is left. */
 #include <ctype.h>
 #include <unistd.h>
-#define fgw_h1_client_dial wire_dial                     /* where this pool's connections come from: below */
-#include "upstream/pool.c"
-#undef fgw_h1_client_dial
+#include "upstream/dials.h"
 #include "core/mini_snapshot.h"
 #include "core/exchange.h"
 #include "http/h1_server_impl.h"
-#include "http/wire.h"
 
 #define MUST(x) ((x) ? (void)0 : fgw_check_failed(#x, __FILE__, __LINE__))
 enum { CLIENTS = 3, ORIGINS = 8, WINDOW = 65536, TAGS = 128, MANY_MAX = 256 << 10 };
@@ -169,24 +166,30 @@ static bool read_some(struct origin *o)
     return false;
 }
 
-/* Instead of fgw_h1_client_dial. */
-struct fgw_mux *wire_dial(struct fgw_h1_env *e, const struct sockaddr *addr, socklen_t len, const struct fgw_h1_limits *lim,
-                          const struct fgw_mux_user *user)
+/* The first origin whose connection is over takes the next; without one the dial is refused. */
+static struct origin *free_origin(void)
+{
+    for (struct origin *o = g.origins; o < g.origins + ORIGINS; o++)
+        if (!o->w || !o->w->c) return o;
+    return NULL;
+}
+
+static enum dial_as dial_how(const struct sockaddr *a)
+{
+    enum dial_as as = g.refuse || !free_origin() ? DIAL_REFUSED : g.hang ? DIAL_HANGS : DIAL_OPENS;
+    (void)a;
+    g.refuse = g.hang = false;
+    return as;
+}
+
+static void dial_made(const struct sockaddr *a, struct wire *w, struct fgw_mux *m, bool hangs)
 {
     struct origin *o = g.origins;
-    (void)addr, (void)len;
-    while (o < g.origins + ORIGINS && o->w && o->w->c) o++;
-    bool refuse = g.refuse || o == g.origins + ORIGINS, hang = g.hang;
-    g.refuse = g.hang = false;
-    if (refuse) return errno = ECONNREFUSED, NULL;
-    struct fgw_mux *m = fgw_h1_client_memory(e, &wire_transport, lim, user);
-    if (!m) return errno = ENOMEM, NULL;
+    (void)a, (void)m;
+    while (o->w && (o->w->c || o->w == w)) o++;              /* as free_origin, the new wire itself not counted */
     if (o->w) wire_free(o->w);
-    *o = (struct origin){.w = wire_attach(fgw_h1_client_conn(m)), .hung = hang};
-    MUST(o->w);
-    o->w->piece = g.piece;
-    if (hang) fgw_h1_client_conn(m)->state = FGW_CONN_CONNECTING, fgw_link_remove(e->loop->ready.prev);   /* it announces itself there */
-    return m;
+    *o = (struct origin){.w = w, .hung = hangs};
+    w->piece = g.piece;
 }
 
 /* ---- clients ---- */
@@ -295,18 +298,11 @@ static void client_record(struct client *c, char what, const uint8_t *p, size_t 
 static void origin_record(struct origin *o, char what, const uint8_t *p, size_t n)
 {
     if (!o->w || !o->w->c) return;
-    if (what == 'o' && o->hung) {
-        struct fgw_mux *m = NULL;
-        for (struct fgw_link *k = g.w->pools.next; k != &g.w->pools; k = k->next) {
-            struct fgw_pool *pool = fgw_container(k, struct fgw_pool, link);
-            for (struct fgw_link *u = pool->all.next; u != &pool->all; u = u->next)
-                if (fgw_h1_client_conn(fgw_container(u, struct fgw_uconn, all)->mux) == o->w->c) m = fgw_container(u, struct fgw_uconn, all)->mux;
-        }
-        o->hung = false;
-        o->w->c->state = FGW_CONN_OPEN;
-        if (m) o->w->c->user->on_open(o->w->c);
-    } else if (o->hung && what != 'r') return;
-    else if (o->hung) o->hung = false, o->w->c->state = FGW_CONN_OPEN, o->w->reset = true;
+    bool hung = o->hung;
+    if (hung && what != 'o' && what != 'r') return;
+    o->hung = false;
+    if (hung && what == 'o') dials_through(o->w);
+    else if (hung) dials_fail(o->w);
     else act(o->w, NULL, o, what, p, n);
 }
 
@@ -357,6 +353,7 @@ static void start(void)
 {
     char err[200];
     once();
+    dials.how = dial_how, dials.made = dial_made;
     wires_now = 1000;
     g.next_tag = 0, g.piece = 0, g.refuse = g.hang = false;
     fgw_eptable_init(g.table, 4);
