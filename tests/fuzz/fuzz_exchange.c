@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <unistd.h>
 #include "upstream/dials.h"
+#include "upstream/pool.c"
 #include "core/mini_snapshot.h"
 #include "core/exchange.h"
 #include "http/h1_server_impl.h"

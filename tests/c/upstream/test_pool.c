@@ -1,6 +1,7 @@
 /* A pool between scripted endpoints (an address's first byte is its number) and leases that write down what becomes of them:
  * "a:1" has endpoint 1's connection, "a:1w" a warm one, "a!word" failed. */
 #include "upstream/dials.h"
+#include "upstream/pool.c"
 #include <stdarg.h>
 #include "core/mini_snapshot.h"
 #include "test.h"
