@@ -12,7 +12,6 @@
 #include <ctype.h>
 #include <unistd.h>
 #include "upstream/dials.h"
-#include "upstream/pool.c"
 #include "core/mini_snapshot.h"
 #include "core/exchange.h"
 #include "http/h1_server_impl.h"
@@ -175,18 +174,18 @@ static struct origin *free_origin(void)
     return NULL;
 }
 
-static enum dial_as dial_how(const struct sockaddr *a)
+static enum dial_as dial_how(const struct fgw_endpoint *e)
 {
     enum dial_as as = g.refuse || !free_origin() ? DIAL_REFUSED : g.hang ? DIAL_HANGS : DIAL_OPENS;
-    (void)a;
+    (void)e;
     g.refuse = g.hang = false;
     return as;
 }
 
-static void dial_made(const struct sockaddr *a, struct wire *w, struct fgw_mux *m, bool hangs)
+static void dial_made(const struct fgw_endpoint *e, struct wire *w, struct fgw_mux *m, bool hangs)
 {
     struct origin *o = g.origins;
-    (void)a, (void)m;
+    (void)e, (void)m;
     while (o->w && (o->w->c || o->w == w)) o++;              /* as free_origin, the new wire itself not counted */
     if (o->w) wire_free(o->w);
     *o = (struct origin){.w = w, .hung = hangs};
@@ -194,10 +193,10 @@ static void dial_made(const struct sockaddr *a, struct wire *w, struct fgw_mux *
 }
 
 /* ---- clients ---- */
-static void begin(struct fgw_h1_server *s, struct fgw_side *side) { (void)s, fgw_exchange_begin(g.w, &g.listener, side); }
-static void refused_(struct fgw_h1_server *s, const struct fgw_msg *m, enum fgw_err why) { (void)s, (void)m, (void)why; }
-static void gone(struct fgw_h1_server *s) { ((struct client *)fgw_h1_server_owner(s))->server = NULL; }
-static const struct fgw_h1_server_user front_user = {begin, refused_, gone};
+static void begin(struct fgw_demux *d, struct fgw_side *side) { (void)d, fgw_exchange_begin(g.w, &g.listener, side); }
+static void refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why) { (void)d, (void)m, (void)why; }
+static void gone(struct fgw_demux *d) { ((struct client *)d->owner)->server = NULL; }
+static const struct fgw_demux_user front_user = {begin, refused, gone};
 
 static void client_leave(struct client *c)
 {
@@ -213,9 +212,10 @@ static void client_come(struct client *c)
     const struct fgw_peer peer = {.address = FGW_STR("192.0.2.1"), .ip_lo = 0xffffc0000201, .port = 1, .trusted = c == &g.clients[2]};
     client_leave(c);
     *c = (struct client){0};
-    c->server = fgw_h1_server_new_memory(&g.w->h1, &wire_transport, &g.listener.limits, &front_user, c, &peer);
-    MUST(c->server);
-    c->w = wire_attach(fgw_h1_server_conn(c->server));
+    struct fgw_demux *d = fgw_h1_server_new_memory(&g.w->h1, &wire_transport, &g.listener.limits, &front_user, c, &peer);
+    MUST(d);
+    c->server = fgw_container(d, struct fgw_h1_server, demux);
+    c->w = wire_attach(&c->server->conn);
     MUST(c->w);
     c->w->piece = g.piece;
 }
@@ -291,8 +291,8 @@ static void act(struct wire *w, struct client *c, struct origin *o, char what, c
 static void client_record(struct client *c, char what, const uint8_t *p, size_t n)
 {
     if (!c->w || what == 'n' || !c->w->c) client_come(c);
-    if (what == 'd') fgw_h1_server_drain(c->server);
-    else if (what == 'x') fgw_h1_server_cut(c->server);
+    if (what == 'd') c->server->demux.ops->drain(&c->server->demux);
+    else if (what == 'x') c->server->demux.ops->cut(&c->server->demux);
     else act(c->w, c, NULL, what, p, n);
 }
 
@@ -369,6 +369,7 @@ static void start(void)
     struct fgw_snapshot *s = fgw_worker_prepare(g.w, g.snap->root_hash, err, sizeof err);
     if (!s) fprintf(stderr, "%s\n", err), abort();
     fgw_worker_commit(g.w, s);
+    for (struct fgw_link *k = g.w->pools.next; k != &g.w->pools; k = k->next) fgw_container(k, struct fgw_pool, link)->dialer = &dials_dialer;
     g.listener = (struct fgw_listener){.w = g.w, .id = 1, .limits = {
         .head = {16384, 16384, 65536, 100}, .body = {256, 16384, 8192, 32}, .window = WINDOW, .head_ms = 10000, .body_idle_ms = 30000,
         .body_rate = 10, .send_idle_ms = 30000, .send_rate = 10, .keepalive_ms = 75000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,

@@ -8,30 +8,31 @@
 #define POST(n) "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: " #n "\r\n\r\n"
 #define CHUNKED "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-static void server_begin(struct fgw_h1_server *s, struct fgw_side *side)
+static void server_begin(struct fgw_demux *d, struct fgw_side *side)
 {
-    struct play *p = fgw_h1_server_owner(s);
+    struct play *p = d->owner;
     if (!p->refuse) play_bind(p, side);
 }
-static void server_refused(struct fgw_h1_server *s, const struct fgw_msg *m, enum fgw_err why)
+static void server_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why)
 {
     (void)m;
-    play_note(fgw_h1_server_owner(s), "refused %s|", fgw_err_word(why));
+    play_note(d->owner, "refused %s|", fgw_err_word(why));
 }
-static void server_gone(struct fgw_h1_server *s)
+static void server_gone(struct fgw_demux *d)
 {
-    struct play *p = fgw_h1_server_owner(s);
+    struct play *p = d->owner;
     play_note(p, "gone|");
     p->server = NULL;
 }
-static const struct fgw_h1_server_user server_user = {server_begin, server_refused, server_gone};
+static const struct fgw_demux_user server_user = {server_begin, server_refused, server_gone};
 
 /* Change p->lim before: play_begin, limits, server_come. */
 static void server_come(struct play *p)
 {
     static const struct fgw_peer peer = {.address = {"192.0.2.7", 9}, .ip_lo = 0xffffc0000207, .port = 7};
-    p->server = fgw_h1_server_new_memory(&p->env, &wire_transport, &p->lim, &server_user, p, &peer);
-    p->w = wire_attach(fgw_h1_server_conn(p->server));
+    struct fgw_demux *d = fgw_h1_server_new_memory(&p->env, &wire_transport, &p->lim, &server_user, p, &peer);
+    p->server = fgw_container(d, struct fgw_h1_server, demux);
+    p->w = wire_attach(&p->server->conn);
 }
 static void server_start(struct play *p) { play_begin(p), server_come(p); }
 

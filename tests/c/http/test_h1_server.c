@@ -590,7 +590,7 @@ TEST(drained_it_ends_at_the_next_good_place)
 {
     for (enum point at = AT_IDLE; at < POINTS; at++) {
         reach(at);
-        fgw_h1_server_drain(p.server);
+        drain(&p.server->demux);
         play_turn(&p);
         EQ(p.w->c == NULL, at == AT_IDLE);
         if (at == AT_BODY || at == AT_WAIT || at == AT_INFO) {
@@ -612,7 +612,7 @@ TEST(cut_it_ends_at_once_and_who_is_bound_is_told)
     for (enum point at = AT_IDLE; at < POINTS; at++) {
         reach(at);
         bool bound = p.side != NULL;
-        fgw_h1_server_cut(p.server);
+        cut(&p.server->demux);
         OK(p.w->c == NULL);
         SAW(&p, bound ? "abort draining|gone|" : "gone|");
         server_stop(&p);
@@ -679,11 +679,11 @@ TEST(bytes_that_a_stage_has_read_are_heard)
     OK(fgw_conn_room(&p.server->conn, 100));
     memcpy(p.server->conn.in_b->data + p.server->conn.in_end, GET, sizeof GET - 1);
     p.server->conn.in_end += sizeof GET - 1;
-    fgw_h1_server_input(p.server);
+    fgw_h1_server_input(&p.server->demux);
     SAW(&p, "");
     play_turn(&p);
     SAW(&p, "head GET /a|end|");
-    EQ_STR(fgw_h1_server_peer(p.server)->address, "192.0.2.7");
+    EQ_STR(p.server->demux.peer.address, "192.0.2.7");
     server_stop(&p);
 }
 

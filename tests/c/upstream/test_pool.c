@@ -1,7 +1,7 @@
 /* A pool between scripted endpoints (an address's first byte is its number) and leases that write down what becomes of them:
  * "a:1" has endpoint 1's connection, "a:1w" a warm one, "a!word" failed. */
-#include "upstream/dials.h"
 #include "upstream/pool.c"
+#include "upstream/dials.h"
 #include <stdarg.h>
 #include "core/mini_snapshot.h"
 #include "test.h"
@@ -37,14 +37,14 @@ static void saw(const char *want, const char *file, int line)
 #define SAW(want) saw((want), __FILE__, __LINE__)
 
 /* ---- endpoints ---- */
-static enum dial_as dial_how(const struct sockaddr *sa) { return as[*(const uint8_t *)sa]; }
-static void dial_made(const struct sockaddr *sa, struct wire *w, struct fgw_mux *m, bool hangs)
+static enum dial_as dial_how(const struct fgw_endpoint *e) { return as[(int)e->addr[0]]; }
+static void dial_made(const struct fgw_endpoint *e, struct wire *w, struct fgw_mux *m, bool hangs)
 {
     (void)hangs;
     for (int i = 0; ndialed == DIALS && i < ndialed; i++)    /* make room: forget one that is closed */
         if (!dialed[i].w->c) wire_free(dialed[i].w), dialed[i] = dialed[--ndialed];
     if (ndialed == DIALS) abort();
-    dialed[ndialed].ep = *(const char *)sa, dialed[ndialed].w = w, dialed[ndialed].m = m, ndialed++;
+    dialed[ndialed].ep = e->addr[0], dialed[ndialed].w = w, dialed[ndialed].m = m, ndialed++;
 }
 
 static void members(const char *numbers)                 /* "12": endpoints 1 and 2; upper bits of a letter: '!' unhealthy, '0' behind it: weight 0 */
@@ -83,6 +83,7 @@ static void begin(const char *numbers)
     members(numbers);
     mini_upstream(&seg);
     pool = fgw_pool_new(&env, 1, FGW_STR("up"));
+    pool->dialer = &dials_dialer;
     fgw_pool_ref(pool);
     fgw_pool_configure(pool, seg.bytes, table);
     pool->set.avoid_ms = 1000;
