@@ -243,10 +243,13 @@ static bool read_tunnel(struct fgw_h1_client *c)
     return false;
 }
 
+/* Something of an answer has come: what breaks off now was broken off by somebody who had heard the request. */
+static bool began(const struct fgw_h1_client *c) { return c->in != IN_WAIT || c->infos || c->msg; }
+
 /* The upstream ended its direction. */
 static void input_end(struct fgw_h1_client *c)
 {
-    if (c->in == IN_WAIT) fail(c, FGW_E_UPSTREAM_CLOSED);
+    if (c->in == IN_WAIT) fail(c, began(c) ? FGW_E_UPSTREAM_TRUNCATED : FGW_E_UPSTREAM_CLOSED);
     else if (c->in == IN_BODY && fgw_conn_in_len(&c->conn) == 0) {
         if (fgw_body_eof(&c->body)) reply_end(c);
         else fail(c, FGW_E_UPSTREAM_TRUNCATED);
@@ -309,7 +312,7 @@ static void on_fail(struct fgw_conn *conn)
     struct fgw_h1_client *c = fgw_container(conn, struct fgw_h1_client, conn);
     if (c->state == S_DIALING) fail(c, dial_error(conn->err));
     else if (c->state == S_IDLE || conn->err == 0 || conn->err == ECANCELED) over(c, fgw_fail(FGW_E_NONE, FGW_BY_NOBODY));
-    else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : c->in == IN_WAIT ? FGW_E_UPSTREAM_RESET : FGW_E_UPSTREAM_TRUNCATED);
+    else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : began(c) ? FGW_E_UPSTREAM_TRUNCATED : FGW_E_UPSTREAM_RESET);
 }
 
 static const struct fgw_conn_user conn_user = {on_open, on_input, on_sent, on_fail};

@@ -152,6 +152,7 @@ static inline uint64_t mini_upstream(struct mini_seg *s)
 
 /* `endpoints`: offset of the upstream's endpoint table in shared memory; 0: none. The segments' own order in root.segs is 0 routes,
  * 1 settings, 2 upstream. */
+static bool mini_trusts;                 /* the next root's trusted_proxies: 127.0.0.0/8 and 10.0.0.0/8 */
 static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint64_t endpoints, uint64_t generation, uint8_t log_format)
 {
     struct mini_seg *g = &s->root;
@@ -164,7 +165,10 @@ static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint6
                                                                      .route_slots = {slots, routes}, .settings_seg = 1};
     *(struct fgw_l_upstream_ref *)mini_at(g, u) =
         (struct fgw_l_upstream_ref){.name = mini_text(g, "up"), .seg = 2, .id = 1, .endpoints = endpoints, .slot = routes + 1};
-    *top = (struct fgw_l_root){.generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
+    uint32_t trusted = mini_room(g, 2 * sizeof(struct fgw_l_cidr));
+    struct fgw_l_cidr *t = mini_at(g, trusted);
+    t[0] = (struct fgw_l_cidr){.lo = 0xffff7f000000, .bits = 104}, t[1] = (struct fgw_l_cidr){.lo = 0xffff0a000000, .bits = 104};
+    *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0}, .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
                                .memory_max = 256 << 20, .connections_max = 1000, .drain_ms = 1000, .log_format = log_format, .error_level = 3};
     return mini_end(g, FGW_SEG_ROOT);
 }
