@@ -104,7 +104,7 @@ static void info(struct fgw_h1_client *c, struct fgw_msg *m)
 
 static void switching(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    if (!c->upgrade_asked || !m->upgrade) {            /* 101 unasked, or without an agreed protocol */
+    if (!c->upgrade_asked || !m->upgrade || fgw_head_find(&m->head, FGW_H_UPGRADE)->value_len > FGW_H1_UPGRADE_MAX) {   /* unasked, or to nothing */
         fgw_msg_put(m);
         fail(c, FGW_E_UPSTREAM_UPGRADE);
         return;
@@ -339,7 +339,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     char hop[FGW_H1_HOP_MAX + 64];
     if (c->state != S_BUSY || c->out != OUT_WAIT) return;
     c->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
-    c->upgrade_asked = o->upgrade.n > 0;
+    c->upgrade_asked = o->upgrade.n > 0 && o->upgrade.n <= FGW_H1_UPGRADE_MAX;
     uint32_t n = fgw_h1_request_framing(&c->w, o, hop);
     n += fgw_h1_connection(o, c->upgrade_asked, true, 1, hop + n);
     if (o->trailers) memcpy(hop + n, "TE: trailers\r\n", 14), n += 14;

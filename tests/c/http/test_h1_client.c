@@ -427,6 +427,23 @@ TEST(a_tunnel_keeps_its_window)
     stop();
 }
 
+TEST(a_protocol_too_long_to_be_passed_on_was_not_asked_for)
+{
+    char lengthy[FGW_H1_UPGRADE_MAX + 2];
+    memset(lengthy, 'x', sizeof lengthy - 1), lengthy[sizeof lengthy - 1] = 0;
+    start();
+    ask(&(struct fgw_out){.method = GET.method, .target = GET.target, .authority = GET.authority, .upgrade = fgw_str(lengthy, sizeof lengthy - 1)});
+    HEARD(&p, ASKED);
+    play_say(&p, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    SAW(&p, "abort upstream_bad_upgrade|gone upstream_bad_upgrade|");
+    stop();
+    start();                             /* nor can it be agreed to */
+    ask(&(struct fgw_out){.method = GET.method, .target = GET.target, .authority = GET.authority, .upgrade = FGW_STR("x")});
+    wire_say(p.w, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: "), wire_say(p.w, lengthy), play_say(&p, "\r\n\r\n");
+    SAW(&p, "abort upstream_bad_upgrade|gone upstream_bad_upgrade|");
+    stop();
+}
+
 /* ---- release, abort, close at each state ---- */
 enum point { OPENED, SENDING, ASKED_, INFORMED, HEAD_CAME, BODY_CAME, HELD, TUNNEL, POINTS };
 static void reach(enum point at)
