@@ -168,7 +168,8 @@ static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint6
     uint32_t trusted = mini_room(g, 2 * sizeof(struct fgw_l_cidr));
     struct fgw_l_cidr *t = mini_at(g, trusted);
     t[0] = (struct fgw_l_cidr){.lo = 0xffff7f000000, .bits = 104}, t[1] = (struct fgw_l_cidr){.lo = 0xffff0a000000, .bits = 104};
-    *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0}, .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
+    *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0},
+                               .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
                                .memory_max = 256 << 20, .connections_max = 1000, .drain_ms = 1000, .log_format = log_format, .error_level = 3};
     return mini_end(g, FGW_SEG_ROOT);
 }

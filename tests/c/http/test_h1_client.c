@@ -1,5 +1,6 @@
 /* The client codec's conversations and its timers. */
 #include "http/h1_client.c"
+#include <sys/un.h>
 #include "http/h1_play.h"
 
 static struct play p;
@@ -580,6 +581,32 @@ TEST(a_dial_that_fails_tells_how)
     p.mux->ops->close(p.mux), play_turn(&p);
     OK(p.w->c == NULL && !strstr(p.log, "gone"));
     stop();
+}
+
+TEST(a_real_dial_is_announced_by_an_event)
+{
+    char dir[] = "/tmp/fgw-h1-XXXXXX";
+    struct sockaddr_un at = {.sun_family = AF_UNIX}, none = {.sun_family = AF_UNIX};
+    OK(mkdtemp(dir) != NULL);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/s", dir), snprintf(none.sun_path, sizeof none.sun_path, "%s/none", dir);
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    OK(bind(s, (struct sockaddr *)&at, sizeof at) == 0 && listen(s, 4) == 0);
+    play_begin(&p);
+    p.w = NULL;
+    OK(!fgw_h1_client_dial(&p.env, (struct sockaddr *)&none, sizeof none, &p.lim, &mux_user));
+    EQ(errno, ENOENT);
+    EQ(p.env.clients.live, 0);
+    p.mux = fgw_h1_client_dial(&p.env, (struct sockaddr *)&at, sizeof at, &p.lim, &mux_user);
+    OK(p.mux != NULL);
+    fgw_loop_settle(&p.loop);
+    SAW(&p, "");
+    fgw_loop_turn(&p.loop, 10), fgw_loop_settle(&p.loop);
+    SAW(&p, "ready|");
+    close(s);                            /* never accepted: the end is seen while idle */
+    for (int i = 0; i < 10 && p.mux; i++) fgw_loop_turn(&p.loop, 10), fgw_loop_settle(&p.loop);
+    SAW(&p, "gone ok|");
+    unlink(at.sun_path), rmdir(dir);
+    play_over(&p);
 }
 
 TEST(without_memory_the_user_is_told)

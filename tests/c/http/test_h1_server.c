@@ -607,6 +607,46 @@ TEST(drained_it_ends_at_the_next_good_place)
     }
 }
 
+TEST(drained_behind_a_pipeline_the_rest_of_it_is_not_served)
+{
+    server_start(&p);
+    p.echo = true;
+    for (int i = 0; i < BURST + 5; i++) wire_say(p.w, GET);
+    fgw_conn_event(&p.server->conn, EPOLLIN);                /* a burst of them; the rest waits for its turn */
+    drain(&p.server->demux);
+    play_turn(&p);
+    size_t heads = 0;
+    for (const char *q = p.log; (q = strstr(q, "head ")); q++) heads++;
+    EQ(heads, BURST);
+    OK(p.w->shut);
+    play_wait(&p, 2000);
+    OK(p.w->c == NULL);
+    server_stop(&p);
+}
+
+TEST(over_a_socket_it_is_the_same)
+{
+    int fd[2];
+    char got[200];
+    play_begin(&p);
+    OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
+    static const struct fgw_peer peer = {.address = {"unix", 4}};
+    struct fgw_demux *d = fgw_h1_server_new(&p.env, fd[0], &p.lim, &server_user, &p, &peer);
+    OK(d != NULL);
+    OK(!fgw_h1_server_new(&p.env, -1, &p.lim, &server_user, &p, &peer));             /* no descriptor, no server, nothing left of it */
+    p.server = of(d), p.echo = true;
+    OK(send(fd[1], GET, sizeof GET - 1, 0) == sizeof GET - 1);
+    fgw_loop_turn(&p.loop, 10), fgw_loop_settle(&p.loop);
+    SAW(&p, "head GET /a|end|");
+    ssize_t n = recv(fd[1], got, sizeof got, 0);
+    EQ_BYTES(got, n > 0 ? (size_t)n : 0, "HTTP/1.1 204 No Content\r\n\r\n");
+    close(fd[1]);
+    for (int i = 0; i < 10 && p.server; i++) fgw_loop_turn(&p.loop, 10), fgw_loop_settle(&p.loop);
+    SAW(&p, "gone|");
+    p.w = NULL;
+    play_over(&p);
+}
+
 TEST(cut_it_ends_at_once_and_who_is_bound_is_told)
 {
     for (enum point at = AT_IDLE; at < POINTS; at++) {

@@ -47,8 +47,8 @@ TEST(a_static_answer_has_its_fields_in_order)
 TEST(a_redirect_is_made_of_the_requests_parts)
 {
     begin(8192);
-    struct fgw_l_part p[] = {{.kind = FGW_PART_TEXT, .text = text("https://")}, {.kind = FGW_PART_HOST}, {.kind = FGW_PART_PATH}, {.kind = FGW_PART_TEXT, .text = text("?")},
-                             {.kind = FGW_PART_QUERY}};
+    struct fgw_l_part p[] = {{.kind = FGW_PART_TEXT, .text = text("https://")}, {.kind = FGW_PART_HOST}, {.kind = FGW_PART_PATH},
+                             {.kind = FGW_PART_TEXT, .text = text("?")}, {.kind = FGW_PART_QUERY}};
     struct fgw_l_redirect d = {.status = 308, .location = {record(p, sizeof p), FGW_COUNT(p)}};
     r.host = FGW_STR("example.org"), r.target.path = FGW_STR("/a"), r.target.query = FGW_STR("q=1");
     EQ(fgw_step_redirect.on_request(&r, &d, NULL), FGW_REPLY);

@@ -291,6 +291,18 @@ TEST(a_connection_that_dies_makes_room_for_a_dial)
     end();
 }
 
+TEST(those_who_wait_for_a_dial_that_then_fails_are_all_told)
+{
+    begin("1");
+    pool->set.max_connections = 1;
+    fetch(&a, 'a'), get(&b, 'b'), get(&c, 'c');
+    as[1] = DIAL_REFUSED;
+    a.w->reset = true, turn();
+    SAW("a... a:1 b... c... a-upstream_reset (ep1 connect_refused)b!connect_refused (ep1 connect_refused)c!connect_refused ");
+    EQ(pool->waiters, 0);
+    end();
+}
+
 TEST(the_queue_has_a_length_and_a_time)
 {
     begin("1");
