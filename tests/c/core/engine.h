@@ -14,12 +14,13 @@
 #include "upstream/endpoint.h"
 #include "test.h"
 
-enum { ROUNDS = 3000, ENGINE_ROUTES = 7 };
+enum { ROUNDS = 3000, ENGINE_ROUTES = 9 };
 static const struct mini_route ROUTES[ENGINE_ROUTES] = {
     {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
     {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
-    {.prefix = "t", .request_ms = 5000}};
+    {.prefix = "t", .request_ms = 5000},
+    {.prefix = "m", .methods = 1u << FGW_M_GET | 1u << FGW_M_PUT}, {.prefix = "x", .strip = 2}};
 
 struct engine {
     struct fgw_worker *w;

@@ -19,6 +19,7 @@ struct mini_route {
     uint16_t steps[4];                   /* enum fgw_step_kind, without arguments; FGW_STEP_NONE ends them */
     uint64_t body_max;
     uint32_t request_ms;
+    uint16_t methods, strip;             /* bits of enum fgw_method, 0: all; bytes of path that are not forwarded */
 };
 
 /* ---- one segment in the making; `at` and `p` stay valid, the room is fixed ---- */
@@ -106,7 +107,7 @@ static inline void mini_trie(struct mini_seg *s, struct fgw_l_routes *top, const
                                               .ended = leaf, .goes_on = leaf};
         ((struct fgw_l_leaf *)mini_at(s, leaves))[i] = (struct fgw_l_leaf){.cands = {cands + i * (uint32_t)sizeof(struct fgw_l_cand), 1}};
         ((struct fgw_l_cand *)mini_at(s, cands))[i] =
-            (struct fgw_l_cand){.route = top->routes.off + i * (uint32_t)sizeof(struct fgw_l_route), .methods = UINT16_MAX};
+            (struct fgw_l_cand){.route = top->routes.off + i * (uint32_t)sizeof(struct fgw_l_route), .methods = m[i].methods ? m[i].methods : UINT16_MAX};
         ((struct fgw_l_try *)mini_at(s, tries))[i] = (struct fgw_l_try){FGW_ROUTE_ALWAYS, root};
         if (len > top->segment_max) top->segment_max = len;
     }
@@ -124,7 +125,7 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
         ((struct fgw_l_route *)mini_at(s, routes))[i] =
             (struct fgw_l_route){.name = mini_text(s, m[i].prefix), .pattern = mini_text(s, m[i].prefix), .index = i, .to = m[i].to,
                                  .answer = mini_destination(s, &m[i]), .chain = mini_chain(s, &m[i]), .request_ms = m[i].request_ms,
-                                 .body_max = m[i].body_max};
+                                 .body_max = m[i].body_max, .strip = m[i].strip};
     mini_trie(s, top, m, n);
     return mini_end(s, FGW_SEG_ROUTES);
 }

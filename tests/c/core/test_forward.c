@@ -109,6 +109,25 @@ TEST(the_client_is_the_rightmost_address_that_is_not_trusted)
     engine_stop(&e);
 }
 
+TEST(a_prefix_is_taken_off_and_the_host_rewritten_where_it_is_asked_for)
+{
+    struct engine e;
+    engine_start(&e);
+    forwarded_as(&e, "GET /x/y?z HTTP/1.1\r\nHost: a\r\n\r\n");
+    GOT(&e, "GET /y?z HTTP/1.1\r\nHost: a\r\n");
+    forwarded_as(&e, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    GOT(&e, "GET / HTTP/1.1\r\n");
+    struct fgw_pool *p = fgw_container(e.w->pools.next, struct fgw_pool, link);
+    p->set.host_rewrite = 1;
+    forwarded_as(&e, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    GOT(&e, "\r\nHost: origin:1\r\n");
+    GOT(&e, "X-Forwarded-Host: a\r\n");
+    memcpy(p->host, "users.internal", 15);
+    forwarded_as(&e, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    GOT(&e, "\r\nHost: users.internal\r\n");
+    engine_stop(&e);
+}
+
 TEST(who_has_passed_thrice_is_in_a_circle)
 {
     struct engine e;

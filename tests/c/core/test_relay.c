@@ -70,6 +70,22 @@ TEST(an_answer_that_does_not_switch_is_an_answer)
     engine_stop(&e);
 }
 
+TEST(a_switch_before_the_request_is_whole_is_refused)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "POST /p HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 10\r\n\r\nabc");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\nabc");
+    say(&e, o, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    HEAR(&e, c, "\"reason\":\"upstream_bad_upgrade\"");
+    GOT(&e, "HTTP/1.1 502 ");
+    HEAR(&e, o, NULL);
+    close(c), close(o);
+    engine_stop(&e);
+}
+
 TEST(an_unasked_switch_is_refused)
 {
     struct engine e;
