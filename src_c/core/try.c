@@ -88,7 +88,7 @@ static bool may_retry(const struct fgw_try *t, struct fgw_fail why, bool process
     if (x->kept_lost || x->tries >= TRIES_MAX || x->rp != FGW_RP_WAIT) return false;
     if (!processed) return true;
     bool broke = why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET;
-    return t->lease.warm && broke && idempotent(x->r.method);
+    return t->lease.warm && broke && !why.heard && idempotent(x->r.method);
 }
 
 static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)

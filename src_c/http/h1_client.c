@@ -40,12 +40,15 @@ static void free_client(struct fgw_job *j)
     fgw_slab_put(&c->env->clients, c);
 }
 
+/* Something of an answer has come: what breaks off now was broken off by somebody who had heard the request. */
+static bool began(const struct fgw_h1_client *c) { return c->in != IN_WAIT || c->infos || c->msg; }
+
 /* Up-call context only: the connection is finished with, whoever holds a side is told first, then the pool. */
 static void over(struct fgw_h1_client *c, struct fgw_fail why)
 {
     if (c->state == S_GONE) return;
     bool processed = c->conn.sent > c->mark;
-    why.retry_safe = !processed;
+    why.retry_safe = !processed, why.heard = processed && began(c);
     c->state = S_GONE;
     fgw_conn_close(&c->conn, false);
     fgw_timer_cancel(&c->env->loop->wheel, &c->read_timer);
@@ -243,13 +246,10 @@ static bool read_tunnel(struct fgw_h1_client *c)
     return false;
 }
 
-/* Something of an answer has come: what breaks off now was broken off by somebody who had heard the request. */
-static bool began(const struct fgw_h1_client *c) { return c->in != IN_WAIT || c->infos || c->msg; }
-
 /* The upstream ended its direction. */
 static void input_end(struct fgw_h1_client *c)
 {
-    if (c->in == IN_WAIT) fail(c, began(c) ? FGW_E_UPSTREAM_TRUNCATED : FGW_E_UPSTREAM_CLOSED);
+    if (c->in == IN_WAIT) fail(c, FGW_E_UPSTREAM_CLOSED);
     else if (c->in == IN_BODY && fgw_conn_in_len(&c->conn) == 0) {
         if (fgw_body_eof(&c->body)) reply_end(c);
         else fail(c, FGW_E_UPSTREAM_TRUNCATED);
@@ -312,7 +312,7 @@ static void on_fail(struct fgw_conn *conn)
     struct fgw_h1_client *c = fgw_container(conn, struct fgw_h1_client, conn);
     if (c->state == S_DIALING) fail(c, dial_error(conn->err));
     else if (c->state == S_IDLE || conn->err == 0 || conn->err == ECANCELED) over(c, fgw_fail(FGW_E_NONE, FGW_BY_NOBODY));
-    else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : began(c) ? FGW_E_UPSTREAM_TRUNCATED : FGW_E_UPSTREAM_RESET);
+    else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : c->in == IN_WAIT ? FGW_E_UPSTREAM_RESET : FGW_E_UPSTREAM_TRUNCATED);
 }
 
 static const struct fgw_conn_user conn_user = {on_open, on_input, on_sent, on_fail};

@@ -106,7 +106,8 @@ static void play_on_room(struct fgw_side *s, uint64_t n) { ((struct play *)s->us
 static void play_on_abort(struct fgw_side *s, struct fgw_fail why, bool processed)
 {
     struct play *p = s->user;
-    play_note(p, "abort %s%s|", fgw_err_word((enum fgw_err)why.code), processed ? "" : " unprocessed");
+    bool early = why.heard && (why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET);   /* where it decides something */
+    play_note(p, "abort %s%s%s|", fgw_err_word((enum fgw_err)why.code), processed ? "" : " unprocessed", early ? " heard" : "");
     play_release(p);
 }
 static const struct fgw_side_up play_up = {play_on_info, play_on_head, play_on_body, play_on_trailers, play_on_end, play_on_tunnel, play_on_room, play_on_abort};

@@ -286,8 +286,8 @@ TEST(interim_answers_without_end_are_an_attack)
 TEST(an_end_or_a_reset_is_told_as_what_it_is)
 {
     static const struct { const char *bytes, *end, *reset; } of[] = {
-        {"", "abort upstream_closed|", "abort upstream_reset|"}, {"HTTP/1.1 20", "abort upstream_truncated|", "abort upstream_truncated|"},
-        {"HTTP/1.1 100 C\r\n\r\n", "info 100|abort upstream_truncated|", "info 100|abort upstream_truncated|"},
+        {"", "abort upstream_closed|", "abort upstream_reset|"}, {"HTTP/1.1 20", "abort upstream_closed heard|", "abort upstream_reset heard|"},
+        {"HTTP/1.1 100 C\r\n\r\n", "info 100|abort upstream_closed heard|", "info 100|abort upstream_reset heard|"},
         {REPLY(5) "ab", "head 200|body ab|abort upstream_truncated|", "head 200|body ab|abort upstream_truncated|"},
         {CHUNKS "5\r\nab", "head 200|body ab|abort upstream_truncated|", "head 200|body ab|abort upstream_truncated|"},
         {CHUNKS "0\r\nX", "head 200|abort upstream_truncated|", "head 200|abort upstream_truncated|"},
