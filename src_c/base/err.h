@@ -21,11 +21,12 @@ struct fgw_fail {
     uint8_t code;        /* enum fgw_err */
     uint8_t by;          /* enum fgw_by: who is to blame */
     bool    retry_safe;  /* the peer cannot have processed anything */
+    bool    heard;       /* something of an answer had come: the request is certainly being processed */
 };
 
 static inline struct fgw_fail fgw_fail(enum fgw_err code, enum fgw_by by)
 {
-    return (struct fgw_fail){(uint8_t)code, (uint8_t)by, false};
+    return (struct fgw_fail){(uint8_t)code, (uint8_t)by, false, false};
 }
 
 int         fgw_err_status(enum fgw_err code);  /* 0: only close */

@@ -44,6 +44,7 @@ static void release(struct fgw_side *s)
     struct fgw_call *c = of(s);
     s->up = NULL;
     c->over = true;
+    fgw_link_remove(&c->sibling);
     if (!c->finished || c->fail.code) c->status = 0;
     later(c);
 }
@@ -83,6 +84,7 @@ struct fgw_call *fgw_call_start(struct fgw_exchange *parent, const struct fgw_ca
         return NULL;
     }
     parent->calls++;
+    fgw_list_push(&parent->children, &c->sibling);
     struct fgw_exchange *x = c->side.user;
     x->r.msg = m;
     x->r.method = fgw_head_method(&m->head);
@@ -93,4 +95,11 @@ struct fgw_call *fgw_call_start(struct fgw_exchange *parent, const struct fgw_ca
     x->request_ended = true;
     c->side.up->on_head(&c->side, m);
     return c;
+}
+
+void fgw_call_cancel_all(struct fgw_exchange *parent)
+{
+    struct fgw_link *k;
+    while ((k = fgw_list_pop(&parent->children)))
+        fgw_exchange_cancel(fgw_container(k, struct fgw_call, sibling)->side.user, FGW_E_CANCELLED);
 }

@@ -426,6 +426,7 @@ static struct fgw_exchange *exchange_new(struct fgw_worker *w, struct fgw_side *
     x->deadline.fire = deadline;
     x->start_ns = w->loop.clock.mono_ns, x->start_wall = w->loop.clock.wall_ns;
     side->up = &front_up, side->user = x;
+    fgw_list_init(&x->children);
     fgw_list_push(&w->live, &x->live);
     return x;
 }
@@ -472,6 +473,7 @@ void fgw_exchange_end(struct fgw_exchange *x)
     if (x->finished) return;
     x->finished = true;
     unpark(x);
+    fgw_call_cancel_all(x);
     fgw_try_drop(x);
     steps_end(x);
     if (x->caller && x->fail.code) x->caller->fail = x->fail;   /* our own problem answer is no answer to a caller */

@@ -48,6 +48,7 @@ struct fgw_exchange {
     struct fgw_ticket ticket;
     struct fgw_pool *pool;
     struct fgw_call *caller;             /* of a subrequest */
+    struct fgw_link children;            /* calls of its own that are not over */
     uint64_t start_ns, start_wall, upstream_ns, head_ns;
     uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;
     uint64_t body_max;

@@ -88,7 +88,7 @@ static bool may_retry(const struct fgw_try *t, struct fgw_fail why, bool process
     if (x->kept_lost || x->tries >= TRIES_MAX || x->rp != FGW_RP_WAIT) return false;
     if (!processed) return true;
     bool broke = why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET;
-    return t->lease.warm && broke && idempotent(x->r.method);
+    return t->lease.warm && broke && !why.heard && idempotent(x->r.method);
 }
 
 static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)
@@ -209,6 +209,12 @@ static void on_info(struct fgw_side *s, struct fgw_msg *m)
 static void on_head(struct fgw_side *s, struct fgw_msg *m)
 {
     ENTER(s);
+    if (m->head.status == 101 && !x->request_ended) {  /* RFC 9110 section 7.8: the request comes first, whole; else its rest would be tunnel bytes */
+        fgw_msg_put(m);
+        try_failed(t, fgw_fail(FGW_E_UPSTREAM_UPGRADE, FGW_BY_UPSTREAM), true);
+        leave(x);
+        return;
+    }
     t->state = FGW_TRY_WON;
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_buf_clear(&x->w->loop.bufs, &x->kept);

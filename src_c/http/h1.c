@@ -63,7 +63,7 @@ uint32_t fgw_h1_reply_framing(struct fgw_h1_writer *w, const struct fgw_out *o, 
 uint32_t fgw_h1_connection(const struct fgw_out *o, bool upgrade, bool keep, int minor, char *hop)
 {
     char *p = hop;
-    if (upgrade && o->upgrade.n <= 64) {
+    if (upgrade && o->upgrade.n <= FGW_H1_UPGRADE_MAX) {
         p = put(p, FGW_STR("Connection: Upgrade\r\nUpgrade: "));
         p = put(p, o->upgrade);
         p = put(p, FGW_STR("\r\n"));

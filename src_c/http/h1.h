@@ -2,7 +2,8 @@
  *
  * server  in:  IDLE ─first byte─► HEAD ─complete─► BODY ─► DONE ─reply finished─► IDLE | LINGER     any ─tunnel()─► TUNNEL
  *         out: WAIT ─send_head─► BODY ─finish─► (both done: next request, or end)
- *         One request at a time: pipelined bytes wait, unread beyond one block. 1xx, early answers, HTTP/1.0, close-delimited answers.
+ *         One request at a time: pipelined bytes wait, unread beyond 64 KiB, and while more than a window of answers is not taken.
+ *         1xx, early answers, HTTP/1.0, close-delimited answers.
  * client  DIALING ─► IDLE ─open─► BUSY ─reply complete and request finished─► IDLE | gone
  *         Any byte or close while idle ends it. A byte behind the body, or a bad answer, means it is never used again.
  * Timers  server: head, keep-alive, body idle and rate, send idle and rate, whole connection, linger. client: body idle, send.

@@ -40,12 +40,15 @@ static void free_client(struct fgw_job *j)
     fgw_slab_put(&c->env->clients, c);
 }
 
+/* Something of an answer has come: what breaks off now was broken off by somebody who had heard the request. */
+static bool began(const struct fgw_h1_client *c) { return c->in != IN_WAIT || c->infos || c->msg; }
+
 /* Up-call context only: the connection is finished with, whoever holds a side is told first, then the pool. */
 static void over(struct fgw_h1_client *c, struct fgw_fail why)
 {
     if (c->state == S_GONE) return;
     bool processed = c->conn.sent > c->mark;
-    why.retry_safe = !processed;
+    why.retry_safe = !processed, why.heard = processed && began(c);
     c->state = S_GONE;
     fgw_conn_close(&c->conn, false);
     fgw_timer_cancel(&c->env->loop->wheel, &c->read_timer);
@@ -104,7 +107,7 @@ static void info(struct fgw_h1_client *c, struct fgw_msg *m)
 
 static void switching(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    if (!c->upgrade_asked || !m->upgrade) {            /* 101 unasked, or without an agreed protocol */
+    if (!c->upgrade_asked || !m->upgrade || fgw_head_find(&m->head, FGW_H_UPGRADE)->value_len > FGW_H1_UPGRADE_MAX) {   /* unasked, or to nothing */
         fgw_msg_put(m);
         fail(c, FGW_E_UPSTREAM_UPGRADE);
         return;
@@ -155,6 +158,13 @@ static bool read_head(struct fgw_h1_client *c)
     return true;
 }
 
+/* How much of the input may be looked at for body bytes: never more than may be given up, framing included. */
+static uint32_t within_window(const struct fgw_h1_client *c)
+{
+    uint32_t n = fgw_conn_in_len(&c->conn);
+    return n <= c->window ? n : (uint32_t)c->window;
+}
+
 static bool paused(struct fgw_h1_client *c)
 {
     if (c->window) return false;
@@ -164,7 +174,8 @@ static bool paused(struct fgw_h1_client *c)
 
 static void give(struct fgw_h1_client *c, uint32_t off, uint32_t len)
 {
-    c->window -= len < c->window ? len : c->window;
+    FGW_CHECK(len <= c->window);
+    c->window -= len;
     c->side.up->on_body(&c->side, (struct fgw_span){c->conn.in_b, c->conn.in_off + off, len});
 }
 
@@ -180,7 +191,7 @@ static bool read_body(struct fgw_h1_client *c)
     while (c->in == IN_BODY && c->side.up && fgw_conn_in_len(&c->conn)) {
         if (paused(c)) return false;
         uint32_t pos = 0, off = 0, len = 0;
-        enum fgw_body_event e = fgw_body_next(&c->body, &c->lim->body, fgw_conn_in(&c->conn), fgw_conn_in_len(&c->conn), &pos, &off, &len);
+        enum fgw_body_event e = fgw_body_next(&c->body, &c->lim->body, fgw_conn_in(&c->conn), within_window(c), &pos, &off, &len);
         if (e == FGW_BODY_BAD) {
             fail(c, FGW_E_UPSTREAM_BAD);
             return false;
@@ -189,7 +200,6 @@ static bool read_body(struct fgw_h1_client *c)
         fgw_conn_take(&c->conn, pos);
         if (e == FGW_BODY_END) reply_end(c);
         else if (e == FGW_BODY_TRAILERS) c->in = IN_TRAILERS;
-        else if (e == FGW_BODY_MORE) break;
         else if (c->body.framing == FGW_BODY_LENGTH && c->body.left == 0) reply_end(c);
     }
     if (c->in == IN_BODY) read_timer(c, c->lim->body_idle_ms);
@@ -222,11 +232,12 @@ static bool read_trailers(struct fgw_h1_client *c)
 
 static bool read_tunnel(struct fgw_h1_client *c)
 {
-    uint32_t n = fgw_conn_in_len(&c->conn);
-    if (n && paused(c)) return false;
-    if (n) {
+    if (fgw_conn_in_len(&c->conn)) {
+        uint32_t n = within_window(c);
+        if (paused(c)) return false;
         give(c, 0, n);
         fgw_conn_take(&c->conn, n);
+        if (fgw_conn_in_len(&c->conn)) return true;
     }
     if (c->conn.eof && c->in == IN_TUNNEL) {
         c->in = IN_DONE;
@@ -328,7 +339,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     char hop[FGW_H1_HOP_MAX + 64];
     if (c->state != S_BUSY || c->out != OUT_WAIT) return;
     c->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
-    c->upgrade_asked = o->upgrade.n > 0;
+    c->upgrade_asked = o->upgrade.n > 0 && o->upgrade.n <= FGW_H1_UPGRADE_MAX;
     uint32_t n = fgw_h1_request_framing(&c->w, o, hop);
     n += fgw_h1_connection(o, c->upgrade_asked, true, 1, hop + n);
     if (o->trailers) memcpy(hop + n, "TE: trailers\r\n", 14), n += 14;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "http/h1.h"
 
-enum { FGW_H1_HOP_MAX = 192 };
+enum { FGW_H1_HOP_MAX = 192, FGW_H1_UPGRADE_MAX = 64 };   /* a longer Upgrade is not passed on, and so not asked for */
 
 /* What the framing says of a body to those above the codec. */
 static inline uint8_t fgw_h1_len(enum fgw_framing f)

@@ -66,7 +66,7 @@ static void idle(struct fgw_h1_server *s)
         return;
     }
     server_read_timer(s, s->lim->keepalive_ms);
-    fgw_conn_want_read(&s->conn, true);
+    fgw_conn_want_read(&s->conn, fgw_conn_in_len(&s->conn) < PIPELINE_MAX);
     if (fgw_conn_in_len(&s->conn)) server_later(s);
 }
 
@@ -128,6 +128,7 @@ static void begin(struct fgw_h1_server *s)
     if (s->in == IN_BODY) {
         s->body_ms = s->expect ? 0 : server_now(s), s->paused_ms = 0;
         server_read_timer(s, s->lim->body_idle_ms);
+        fgw_conn_want_read(&s->conn, true);
     }
     s->side = (struct fgw_side){.down = &fgw_h1_server_down, .peer = &s->demux.peer, .minor = s->minor, .h = 1};
     s->demux.user->begin(&s->demux, &s->side);
@@ -149,6 +150,10 @@ static bool read_head(struct fgw_h1_server *s)
         fgw_h1_server_linger(s);
         return false;
     }
+    if (s->in == IN_IDLE && c->out.bytes > s->lim->window) {   /* it asks on but does not read: on_sent comes back to this */
+        fgw_conn_want_read(c, false);
+        return false;
+    }
     if (!s->msg && !(s->msg = fgw_msg_get(&s->env->msgs))) {
         refuse(s, FGW_E_NO_MEMORY);
         return false;
@@ -157,6 +162,7 @@ static bool read_head(struct fgw_h1_server *s)
     int r = fgw_head_parse_request(&s->msg->head, fgw_conn_in(c), n, &s->lim->head);
     if (r == 0) {
         if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
+        fgw_conn_want_read(c, true);
         return false;
     }
     enum fgw_err e = FGW_E_NONE;
@@ -191,8 +197,16 @@ static void body_data(struct fgw_h1_server *s, uint32_t off, uint32_t len)
         s->discarded += len;
         return;
     }
-    s->window -= len < s->window ? len : s->window;
+    FGW_CHECK(len <= s->window);
+    s->window -= len;
     s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off + off, len});
+}
+
+/* How much of the input may be looked at for body bytes: never more than may be given up, framing included. */
+static uint32_t within_window(const struct fgw_h1_server *s)
+{
+    uint32_t n = fgw_conn_in_len(&s->conn);
+    return s->discard || n <= s->window ? n : (uint32_t)s->window;
 }
 
 static void body_end(struct fgw_h1_server *s)
@@ -216,7 +230,7 @@ static bool read_body(struct fgw_h1_server *s)
     while (s->in == IN_BODY && fgw_conn_in_len(&s->conn)) {
         if (body_paused(s)) return false;
         uint32_t pos = 0, off = 0, len = 0;
-        enum fgw_body_event e = fgw_body_next(&s->body, &s->lim->body, fgw_conn_in(&s->conn), fgw_conn_in_len(&s->conn), &pos, &off, &len);
+        enum fgw_body_event e = fgw_body_next(&s->body, &s->lim->body, fgw_conn_in(&s->conn), within_window(s), &pos, &off, &len);
         if (e == FGW_BODY_BAD) {
             refuse(s, (enum fgw_err)s->body.err);
             return false;
@@ -226,7 +240,6 @@ static bool read_body(struct fgw_h1_server *s)
         fgw_conn_take(&s->conn, pos);
         if (e == FGW_BODY_END) body_end(s);
         else if (e == FGW_BODY_TRAILERS) s->in = IN_TRAILERS;
-        else if (e == FGW_BODY_MORE) break;
         else if (s->body.framing == FGW_BODY_LENGTH && s->body.left == 0) body_end(s);
     }
     if (s->in != IN_BODY) return s->in != IN_CLOSED;
@@ -266,10 +279,11 @@ static bool read_tunnel(struct fgw_h1_server *s)
     server_read_timer(s, s->lim->tunnel_idle_ms);
     if (n && body_paused(s)) return false;
     if (n && s->side.up) {
-        s->window -= n < s->window ? n : s->window;
-        s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off, n});
+        n = within_window(s);
+        body_data(s, 0, n);
         fgw_conn_take(&s->conn, n);
     }
+    if (fgw_conn_in_len(&s->conn)) return s->side.up && s->in == IN_TUNNEL;
     if (s->conn.eof && s->side.up && s->in == IN_TUNNEL) {
         s->in = IN_DONE;
         s->side.up->on_end(&s->side);
@@ -290,7 +304,11 @@ static bool read_linger(struct fgw_h1_server *s)
 static void input_end(struct fgw_h1_server *s)
 {
     switch (s->in) {
-    case IN_IDLE: case IN_HEAD: gone(s); break;
+    case IN_IDLE:
+        if (s->conn.out.bytes) s->in = IN_LINGER, fgw_conn_finish(&s->conn);   /* half-closed: it still gets what it asked for */
+        else gone(s);
+        break;
+    case IN_HEAD: gone(s); break;
     case IN_BODY: case IN_TRAILERS:
         if (s->side.up) over(s, fgw_fail(FGW_E_BODY_TRUNCATED, FGW_BY_CLIENT));
         else gone(s);
@@ -354,6 +372,7 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
     uint64_t room = fgw_h1_writer_acked(&s->w, c->out.bytes);
     if (s->out == OUT_TUNNEL) server_read_timer(s, s->lim->tunnel_idle_ms);
     if (room && s->side.up) s->side.up->on_room(&s->side, room);
+    if (s->in == IN_IDLE && fgw_conn_in_len(c) && c->out.bytes <= s->lim->window) server_later(s);
 }
 
 static void on_fail(struct fgw_conn *c)
@@ -375,7 +394,10 @@ static void read_timeout(struct fgw_timer *t)
 {
     struct fgw_h1_server *s = fgw_container(t, struct fgw_h1_server, read_timer);
     switch (s->in) {
-    case IN_IDLE: over(s, fgw_fail(FGW_E_IDLE_TIMEOUT, FGW_BY_CLIENT)); break;
+    case IN_IDLE:
+        if (s->conn.out.bytes) server_read_timer(s, s->lim->keepalive_ms);   /* not idle yet: the write timer judges */
+        else over(s, fgw_fail(FGW_E_IDLE_TIMEOUT, FGW_BY_CLIENT));
+        break;
     case IN_HEAD: refuse(s, FGW_E_HEAD_TIMEOUT); break;
     case IN_BODY: case IN_TRAILERS:
         if (s->out == OUT_DONE) s->keep = false, fgw_h1_server_linger(s);

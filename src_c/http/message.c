@@ -120,7 +120,7 @@ static inline char *put(char *p, const char *s, size_t n)
 size_t fgw_out_write_fields(const struct fgw_out_field *f, uint32_t n, char *p)
 {
     char *start = p;
-    for (const struct fgw_out_field *end = f + n; f < end; f++) {
+    for (const struct fgw_out_field *end = n ? f + n : f; f < end; f++) {   /* an empty list may have no address */
         if (f->drop) continue;
         p = put(p, f->name, f->name_len);
         *p++ = ':', *p++ = ' ';

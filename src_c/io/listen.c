@@ -174,7 +174,7 @@ int fgw_proxy_v1_parse(const char *p, uint32_t n, struct fgw_addr *src)
     if (!next_word(&at, end, &from) || !next_word(&at, end, &to) || !next_word(&at, end, &sport)) return -1;
     dport = fgw_str(at, (size_t)(end - at));
     if (!fgw_addr_parse(from, src) || !fgw_addr_parse(to, &dst) || !port(sport, &src->port) || !port(dport, &dst_port)) return -1;
-    if ((memchr(from.p, ':', from.n) == NULL) != v4 || (memchr(to.p, ':', to.n) == NULL) != v4 || from.p[0] == '[') return -1;
+    if ((memchr(from.p, ':', from.n) == NULL) != v4 || (memchr(to.p, ':', to.n) == NULL) != v4 || from.p[0] == '[' || to.p[0] == '[') return -1;
     return used;
 }
 

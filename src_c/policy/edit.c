@@ -10,9 +10,9 @@ static enum fgw_verdict no_room(struct fgw_req *r)
 static void rename_all(struct fgw_fields *f, const struct fgw_l_edit *e, struct fgw_str name, struct fgw_str to)
 {
     struct fgw_out_field *x;
+    if (e->id == e->to_id && fgw_str_ieq(name, to)) return;                /* itself: field names have no case */
     if (fgw_fields_find(f, (enum fgw_field_id)e->id, name)) fgw_fields_drop(f, (enum fgw_field_id)e->to_id, to);   /* it takes the place of what is there */
     while ((x = fgw_fields_find(f, (enum fgw_field_id)e->id, name))) {
-        if (e->id == e->to_id && fgw_str_ieq(name, to)) break;
         x->name = to.p, x->name_len = (uint16_t)to.n, x->id = e->to_id;
     }
 }

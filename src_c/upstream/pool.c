@@ -38,9 +38,11 @@ static void ep_unused(struct fgw_ep *e)
 static void ep_failed(struct fgw_ep *e, struct fgw_fail why, int err)
 {
     struct fgw_pool *p = e->pool;
-    uint64_t ms = (uint64_t)p->set.avoid_ms << (e->fails < AVOID_SHIFT_MAX ? e->fails : AVOID_SHIFT_MAX);
-    e->fails++;
-    e->avoid_until = fgw_pool_now(p) + (ms < AVOID_MAX_MS ? ms : AVOID_MAX_MS);
+    if (e->avoid_until <= fgw_pool_now(p)) {           /* many dials that fail together are one failure */
+        uint64_t ms = (uint64_t)p->set.avoid_ms << (e->fails < AVOID_SHIFT_MAX ? e->fails : AVOID_SHIFT_MAX);
+        e->fails++;
+        e->avoid_until = fgw_pool_now(p) + (ms < AVOID_MAX_MS ? ms : AVOID_MAX_MS);
+    }
     if (p->env->report) p->env->report(p->env->ctx, p, e, why, err);
 }
 
@@ -110,10 +112,26 @@ static void leave_queue(struct fgw_lease *l)
     if (l->dial) l->dial->asker = NULL, l->dial = NULL;
 }
 
+/* Its endpoint is no longer a member: nobody gets it, and its place is somebody else's. */
+static void put_away(struct fgw_uconn *u)
+{
+    struct fgw_pool *p = u->ep->pool;
+    u->mux->no_more = true;
+    if (u->mux->used) return;
+    fgw_pool_ref(p);                                   /* telling a waiter may let go of the pool */
+    close_conn(u);
+    feed(p);
+    fgw_pool_unref(p);
+}
+
 /* A conn has room: the oldest waiter gets it, else it is kept. */
 static void give_out(struct fgw_uconn *u)
 {
     struct fgw_pool *p = u->ep->pool;
+    if (u->ep->gone) {
+        put_away(u);
+        return;
+    }
     while (has_room(u) && !fgw_list_empty(&p->waiting)) {
         struct fgw_lease *l = fgw_container(p->waiting.next, struct fgw_lease, link);
         leave_queue(l);
@@ -121,10 +139,6 @@ static void give_out(struct fgw_uconn *u)
         l->done(l);
     }
     if (!has_room(u)) return;
-    if (u->ep->gone || p->refs == 0) {
-        if (u->mux->used == 0) close_conn(u);
-        return;
-    }
     list_open(u);
     if (u->ep->conns > p->set.max_idle) trim_idle(p, u->ep);
 }
@@ -136,7 +150,7 @@ static void mux_ready(struct fgw_mux *m)
     u->dialing = false, p->dialing--;
     u->ep->fails = 0, u->ep->avoid_until = 0;
     fgw_timer_cancel(&loop(p)->wheel, &u->timer);
-    if (u->asker && u->asker->fresh) {                 /* it must not be served by somebody's old conn, so it goes first */
+    if (u->asker && u->asker->fresh && !u->ep->gone) {                 /* it must not be served by somebody's old conn, so it goes first */
         struct fgw_lease *l = u->asker;
         leave_queue(l);
         take(l, u);

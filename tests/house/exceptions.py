@@ -19,9 +19,5 @@ WRITABLE_GLOBALS: dict[str, str] = {
 }
 """`path:symbol`: why the engine may have this writable global."""
 
-NO_UNIT_TEST: dict[str, str] = {
-    "src_c/http/h1_server.c": "driven byte by byte through a live worker: tests/hostile, tests/c/core/test_exchange.c; its own is owed",  # noqa: E501
-    "src_c/http/h1_client.c": "driven byte by byte through a live worker: tests/hostile, tests/c/core/test_try.c; its own is owed",  # noqa: E501
-    "src_c/upstream/pool.c": "driven through a whole worker: tests/c/core/test_try.c, test_exchange.c; its own is owed",
-}
+NO_UNIT_TEST: dict[str, str] = {}
 """Path of a C file: why it needs no test file of its own."""

@@ -1,6 +1,7 @@
 /* tests/c/core/engine.h: a whole worker before one scripted origin, all in the test's own thread.
  *
- * Nobody sleeps: whoever waits for bytes turns the worker meanwhile, at most ROUNDS times, and the test fails after that. */
+ * Nobody sleeps: whoever waits for bytes turns the worker meanwhile, at most ROUNDS times, and the test fails after that.
+ * The engine's clock stands still but for `passes`. */
 #ifndef FGW_TESTS_ENGINE_H
 #define FGW_TESTS_ENGINE_H
 #include <errno.h>
@@ -13,11 +14,13 @@
 #include "upstream/endpoint.h"
 #include "test.h"
 
-enum { ROUNDS = 3000, ENGINE_ROUTES = 6 };
+enum { ROUNDS = 3000, ENGINE_ROUTES = 9 };
 static const struct mini_route ROUTES[ENGINE_ROUTES] = {
     {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
-    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10}};
+    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
+    {.prefix = "t", .request_ms = 5000},
+    {.prefix = "m", .methods = 1u << FGW_M_GET | 1u << FGW_M_PUT}, {.prefix = "x", .strip = 2}};
 
 struct engine {
     struct fgw_worker *w;
@@ -30,6 +33,11 @@ struct engine {
     size_t n;
     bool eof;
 };
+
+static uint64_t engine_ms = 5000;
+static uint64_t engine_mono(void *ctx) { (void)ctx; return engine_ms * 1000000; }
+static uint64_t engine_wall(void *ctx) { (void)ctx; return 1700000000000000000ull + engine_ms * 1000000; }
+static const struct fgw_clock_source engine_clock = {engine_mono, engine_wall, NULL};
 
 static inline int engine_listen(struct sockaddr_in *a)
 {
@@ -55,7 +63,7 @@ static inline void engine_start(struct engine *e)
     struct fgw_endpoint ep = {.slot = 1, .generation = 1, .weight = 1, .healthy = 1, .addr_len = sizeof e->origin, .name = "origin:1"};
     memcpy(ep.addr, &e->origin, sizeof e->origin);
     fgw_eptable_publish(e->table, &ep, 1);
-    e->w = fgw_worker_new(&(struct fgw_worker_options){.shm = e->shm}, err, sizeof err);
+    e->w = fgw_worker_new(&(struct fgw_worker_options){.shm = e->shm, .clock = &engine_clock}, err, sizeof err);
     if (!e->w) abort();
     e->snap = mini_new(ROUTES, ENGINE_ROUTES, e->shm->heap_off, 1, FGW_LOG_JSON);
     struct mini_seg *const segs[] = {&e->snap->routes, &e->snap->settings, &e->snap->upstream, &e->snap->root};
@@ -77,6 +85,26 @@ static inline void engine_stop(struct engine *e)
 }
 
 static inline void turn(struct engine *e, int times) { for (int i = 0; i < times; i++) fgw_worker_wait(e->w, i & 1); }
+
+static inline void passes(struct engine *e, uint64_t ms) { engine_ms += ms; turn(e, 4); }
+
+/* The access log's lines so far, NUL-ended, in e->got. */
+static inline void lines(struct engine *e)
+{
+    e->n = fgw_ring_read(fgw_stats_log(e->shm, 0), e->got, sizeof e->got - 1);
+    e->got[e->n] = 0;
+}
+static inline struct fgw_live live(struct engine *e)
+{
+    struct fgw_live l;
+    fgw_worker_live(e->w, &l);
+    return l;
+}
+static inline void reset(int fd)
+{
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(fd);
+}
 
 static inline int client(struct engine *e)
 {

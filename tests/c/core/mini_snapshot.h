@@ -19,6 +19,7 @@ struct mini_route {
     uint16_t steps[4];                   /* enum fgw_step_kind, without arguments; FGW_STEP_NONE ends them */
     uint64_t body_max;
     uint32_t request_ms;
+    uint16_t methods, strip;             /* bits of enum fgw_method, 0: all; bytes of path that are not forwarded */
 };
 
 /* ---- one segment in the making; `at` and `p` stay valid, the room is fixed ---- */
@@ -106,7 +107,7 @@ static inline void mini_trie(struct mini_seg *s, struct fgw_l_routes *top, const
                                               .ended = leaf, .goes_on = leaf};
         ((struct fgw_l_leaf *)mini_at(s, leaves))[i] = (struct fgw_l_leaf){.cands = {cands + i * (uint32_t)sizeof(struct fgw_l_cand), 1}};
         ((struct fgw_l_cand *)mini_at(s, cands))[i] =
-            (struct fgw_l_cand){.route = top->routes.off + i * (uint32_t)sizeof(struct fgw_l_route), .methods = UINT16_MAX};
+            (struct fgw_l_cand){.route = top->routes.off + i * (uint32_t)sizeof(struct fgw_l_route), .methods = m[i].methods ? m[i].methods : UINT16_MAX};
         ((struct fgw_l_try *)mini_at(s, tries))[i] = (struct fgw_l_try){FGW_ROUTE_ALWAYS, root};
         if (len > top->segment_max) top->segment_max = len;
     }
@@ -124,7 +125,7 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
         ((struct fgw_l_route *)mini_at(s, routes))[i] =
             (struct fgw_l_route){.name = mini_text(s, m[i].prefix), .pattern = mini_text(s, m[i].prefix), .index = i, .to = m[i].to,
                                  .answer = mini_destination(s, &m[i]), .chain = mini_chain(s, &m[i]), .request_ms = m[i].request_ms,
-                                 .body_max = m[i].body_max};
+                                 .body_max = m[i].body_max, .strip = m[i].strip};
     mini_trie(s, top, m, n);
     return mini_end(s, FGW_SEG_ROUTES);
 }
@@ -152,6 +153,7 @@ static inline uint64_t mini_upstream(struct mini_seg *s)
 
 /* `endpoints`: offset of the upstream's endpoint table in shared memory; 0: none. The segments' own order in root.segs is 0 routes,
  * 1 settings, 2 upstream. */
+static bool mini_trusts;                 /* the next root's trusted_proxies: 127.0.0.0/8 and 10.0.0.0/8 */
 static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint64_t endpoints, uint64_t generation, uint8_t log_format)
 {
     struct mini_seg *g = &s->root;
@@ -164,7 +166,11 @@ static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint6
                                                                      .route_slots = {slots, routes}, .settings_seg = 1};
     *(struct fgw_l_upstream_ref *)mini_at(g, u) =
         (struct fgw_l_upstream_ref){.name = mini_text(g, "up"), .seg = 2, .id = 1, .endpoints = endpoints, .slot = routes + 1};
-    *top = (struct fgw_l_root){.generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
+    uint32_t trusted = mini_room(g, 2 * sizeof(struct fgw_l_cidr));
+    struct fgw_l_cidr *t = mini_at(g, trusted);
+    t[0] = (struct fgw_l_cidr){.lo = 0xffff7f000000, .bits = 104}, t[1] = (struct fgw_l_cidr){.lo = 0xffff0a000000, .bits = 104};
+    *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0},
+                               .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
                                .memory_max = 256 << 20, .connections_max = 1000, .drain_ms = 1000, .log_format = log_format, .error_level = 3};
     return mini_end(g, FGW_SEG_ROOT);
 }

@@ -1,4 +1,9 @@
+/* A chain's step may be another than its kind says: one that thinks about the reply. */
+#include "policy/step.h"
+static const struct fgw_step *step_or_mine(enum fgw_step_kind kind);
+#define fgw_step_of step_or_mine
 #include "core/exchange.c"
+#undef fgw_step_of
 #include "core/engine.h"
 
 TEST(states_have_names)
@@ -252,6 +257,322 @@ TEST(an_end_with_all_in_flight_leaves_nothing)
     engine_stop(&e);
     for (int i = 0; i < 4; i++) close(c[i]);
     close(o);
+}
+
+/* ---- parking ---- */
+static struct fgw_exchange *parked(struct engine *e, int *c, int *o)
+{
+    *c = client(e);
+    say(e, *c, "GET /c HTTP/1.1\r\nHost: a\r\n\r\n");
+    *o = origin(e);
+    HEAR(e, *o, "GET /probe ");
+    for (struct fgw_link *k = e->w->live.next; k != &e->w->live; k = k->next)
+        if (fgw_container(k, struct fgw_exchange, live)->parked) return fgw_container(k, struct fgw_exchange, live);
+    OK(!"a parked exchange");
+    return NULL;
+}
+
+TEST(a_ticket_is_good_once)
+{
+    struct engine e;
+    int c, o;
+    engine_start(&e);
+    struct fgw_exchange *x = parked(&e, &c, &o);
+    struct fgw_ticket t = x->ticket, other = {t.slot, t.generation + 1}, wild = {UINT32_MAX, 1};
+    OK(fgw_exchange_of(e.w, t) == x && !fgw_exchange_of(e.w, other) && !fgw_exchange_of(e.w, wild));
+    fgw_exchange_resume(e.w, other, FGW_FAIL);
+    OK(x->parked);
+    fgw_exchange_resume(e.w, t, FGW_NEXT);
+    fgw_worker_settle(e.w);
+    OK(!fgw_exchange_of(e.w, t));
+    fgw_exchange_resume(e.w, t, FGW_FAIL);                   /* stale: nothing happens, neither now nor when the call comes back */
+    int p = origin(&e);
+    HEAR(&e, p, "GET /c ");
+    say(&e, o, "HTTP/1.1 204 No Content\r\n\r\n");
+    turn(&e, 10);
+    say(&e, p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    HEAR(&e, c, "\r\n\r\nok");
+    close(c), close(o), close(p);
+    engine_stop(&e);
+}
+
+TEST(a_parked_one_may_be_failed_cancelled_or_left)
+{
+    for (int how = 0; how < 3; how++) {
+        struct engine e;
+        int c, o;
+        engine_start(&e);
+        struct fgw_exchange *x = parked(&e, &c, &o);
+        struct fgw_ticket t = x->ticket;
+        if (how == 0) x->r.fail = fgw_fail(FGW_E_DENIED, FGW_BY_GATEWAY), fgw_exchange_resume(e.w, t, FGW_FAIL), fgw_worker_settle(e.w);
+        if (how == 1) fgw_exchange_cancel(x, FGW_E_OVERLOAD), fgw_worker_settle(e.w);
+        if (how == 2) reset(c), turn(&e, 10);
+        OK(!fgw_exchange_of(e.w, t));
+        if (how == 0) HEAR(&e, c, "\"reason\":\"denied\"");
+        if (how == 1) HEAR(&e, c, "\"reason\":\"overload\"");
+        HEAR(&e, o, NULL);               /* the call ended with it */
+        EQ(live(&e).exchanges, 0);
+        if (how < 2) close(c);
+        close(o);
+        engine_stop(&e);
+    }
+}
+
+TEST(a_reply_may_be_given_with_the_ticket)
+{
+    struct engine e;
+    int c, o;
+    engine_start(&e);
+    struct fgw_exchange *x = parked(&e, &c, &o);
+    x->r.answer = (struct fgw_answer){.status = 418, .body = FGW_STR("short")};
+    fgw_exchange_resume(e.w, x->ticket, FGW_REPLY);
+    fgw_worker_settle(e.w);
+    HEAR(&e, c, "\r\n\r\nshort");
+    GOT(&e, "HTTP/1.1 418 ");
+    EQ(live(&e).exchanges, 0);
+    close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(without_a_ticket_nobody_parks)
+{
+    struct engine e;
+    engine_start(&e);
+    uint32_t free_ticket = e.w->free_ticket;
+    e.w->free_ticket = UINT32_MAX;
+    int c = client(&e);
+    say(&e, c, "GET /c HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "\"reason\":\"internal\"");
+    e.w->free_ticket = free_ticket;
+    close(c);
+    engine_stop(&e);
+}
+
+/* ---- limits and refusals ---- */
+TEST(a_chunked_body_beyond_the_routes_limit_is_refused_and_the_connection_ends)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "12345678");
+    say(&e, c, "3\r\n9ab\r\n");
+    HEAR(&e, c, "\"status\":413");
+    GOT(&e, "Connection: close\r\n");
+    HEAR(&e, o, NULL);
+    GOT_NO(&e, "9ab");
+    GOT_NO(&e, "0\r\n\r\n");             /* never made whole */
+    close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(a_request_has_its_time)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "GET /t HTTP/1.1\r\nHost: a\r\n\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    passes(&e, 4999);
+    EQ(live(&e).exchanges, 1);
+    passes(&e, 1);
+    HEAR(&e, c, "\"reason\":\"request_timeout\"");
+    GOT(&e, "HTTP/1.1 504 ");
+    HEAR(&e, o, NULL);
+    close(o);
+    say(&e, c, "GET /t HTTP/1.1\r\nHost: a\r\n\r\n");        /* also when the answer has begun: then it is cut */
+    o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    HEAR(&e, c, "abc");
+    passes(&e, 5000);
+    HEAR(&e, c, NULL);
+    EQ(e.n, 0);
+    close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(connect_is_refused_and_nothing_behind_it_is_a_request)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "\"status\":405");
+    GOT(&e, "Connection: close\r\n");
+    turn(&e, 10);
+    GOT_NO(&e, "hello");
+    close(c);
+    engine_stop(&e);
+}
+
+TEST(above_nine_tenths_of_the_memory_requests_are_shed)
+{
+    struct engine e;
+    struct fgw_block *hold[64];
+    engine_start(&e);
+    uint64_t max = e.w->snap->root->memory_max;
+    for (int i = 0; i < 64; i++) hold[i] = NULL;
+    int n = 0;
+    while (n < 64 && !fgw_worker_overloaded(e.w) && (hold[n] = fgw_block_get(&e.w->loop.blocks, 8 << 20))) n++;
+    OK(e.w->loop.blocks.bytes > max / 10 * 9 || n > 20);
+    if (!fgw_worker_overloaded(e.w)) e.w->loop.blocks.live += max;       /* many small ones count, a few big ones do not */
+    OK(fgw_worker_overloaded(e.w));
+    int c = client(&e);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "\"reason\":\"overload\"");
+    GOT(&e, "retry-after: 1\r\n");
+    if (e.w->loop.blocks.live > max) e.w->loop.blocks.live -= max;
+    for (int i = 0; i < n; i++) fgw_block_unref(hold[i]);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "hello");
+    close(c);
+    engine_stop(&e);
+}
+
+/* ---- a step that thinks about the reply ---- */
+static enum fgw_verdict first_verdict, next_verdict;
+static int asked, ended;
+static enum fgw_verdict on_reply_mine(struct fgw_req *r, const void *args, void *state)
+{
+    (void)args, (void)state;
+    r->fail = fgw_fail(FGW_E_DENIED, FGW_BY_GATEWAY);
+    return asked++ ? next_verdict : first_verdict;
+}
+static void on_end_mine(struct fgw_req *r, const void *args, void *state) { (void)r, (void)args, (void)state, ended++; }
+static const struct fgw_step mine = {.name = "mine", .on_reply = on_reply_mine, .on_end = on_end_mine};
+static bool use_mine;
+static const struct fgw_step *step_or_mine(enum fgw_step_kind kind) { return use_mine && kind == FGW_STEP_TEST_BODY ? &mine : fgw_step_of(kind); }
+
+static struct fgw_exchange *thinking(struct engine *e, int *c, int *o, const char *reply, enum fgw_verdict first, enum fgw_verdict next)
+{
+    use_mine = true, asked = ended = 0, first_verdict = first, next_verdict = next;
+    engine_start(e);
+    *c = client(e);
+    say(e, *c, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    *o = origin(e);
+    HEAR(e, *o, "\r\n\r\n");
+    say(e, *o, reply);
+    turn(e, 10);
+    return first == FGW_PARK ? fgw_container(e->w->live.next, struct fgw_exchange, live) : NULL;
+}
+static void thought(struct engine *e, int c, int o)
+{
+    EQ(ended, 1);
+    EQ(live(e).exchanges, 0);
+    close(c), close(o);
+    engine_stop(e);
+    use_mine = false;
+}
+
+TEST(a_reply_waits_for_a_parked_step_and_none_of_its_bytes_is_lost)
+{
+    struct engine e;
+    int c, o;
+    struct fgw_exchange *x = thinking(&e, &c, &o, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", FGW_PARK, FGW_NEXT);
+    OK(x->parked && x->rp == FGW_RP_CHAIN && x->reply_kept.bytes == 3);
+    fgw_exchange_resume(e.w, x->ticket, FGW_NEXT);
+    fgw_worker_settle(e.w);
+    HEAR(&e, c, "0\r\nX-T: 1\r\n\r\n");
+    GOT(&e, "3\r\nabc\r\n");
+    EQ(asked, 2);
+    thought(&e, c, o);
+}
+
+TEST(no_more_of_a_reply_is_kept_than_the_window)
+{
+    struct engine e;
+    int c, o;
+    struct fgw_exchange *x = thinking(&e, &c, &o, "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", FGW_PARK, FGW_NEXT);
+    static char some[200000];
+    memset(some, 'k', sizeof some);
+    size_t sent = 0, got = 0;
+    for (int i = 0; i < 200; i++) {
+        ssize_t r = send(o, some + sent, sizeof some - sent, MSG_NOSIGNAL);
+        if (r > 0) sent += (size_t)r;
+        turn(&e, 2);
+    }
+    EQ(x->reply_kept.bytes, 65536);
+    fgw_exchange_resume(e.w, x->ticket, FGW_NEXT);
+    fgw_worker_settle(e.w);
+    for (int i = 0; i < ROUNDS && got < sizeof some; i++) {
+        ssize_t r = send(o, some + sent, sizeof some - sent, MSG_NOSIGNAL);
+        if (r > 0) sent += (size_t)r;
+        r = recv(c, e.got, sizeof e.got, 0);
+        for (ssize_t k = 0; k < r; k++) got += e.got[k] == 'k';
+        fgw_worker_wait(e.w, r > 0 ? 0 : 1);
+    }
+    OK(got >= sizeof some);
+    turn(&e, 4);
+    thought(&e, c, o);
+}
+
+TEST(a_reply_may_be_refused_by_its_chain)
+{
+    struct engine e;
+    int c, o;
+    thinking(&e, &c, &o, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", FGW_FAIL, FGW_NEXT);
+    HEAR(&e, c, "\"reason\":\"denied\"");
+    GOT(&e, "HTTP/1.1 403 ");
+    GOT_NO(&e, "abc");
+    thought(&e, c, o);
+    struct fgw_exchange *x = thinking(&e, &c, &o, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", FGW_PARK, FGW_NEXT);
+    x->r.fail = fgw_fail(FGW_E_DENIED, FGW_BY_GATEWAY);
+    fgw_exchange_resume(e.w, x->ticket, FGW_FAIL);
+    fgw_worker_settle(e.w);
+    HEAR(&e, c, "\"reason\":\"denied\"");
+    GOT_NO(&e, "abc");
+    thought(&e, c, o);
+}
+
+TEST(who_leaves_or_breaks_off_while_the_reply_is_parked)
+{
+    for (int how = 0; how < 2; how++) {
+        struct engine e;
+        int c, o;
+        struct fgw_exchange *x = thinking(&e, &c, &o, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", FGW_PARK, FGW_NEXT);
+        struct fgw_ticket t = x->ticket;
+        if (how) reset(o);
+        else reset(c);
+        turn(&e, 10);
+        OK(!fgw_exchange_of(e.w, t));
+        if (how) HEAR(&e, c, "HTTP/1.1 502 ");
+        else HEAR(&e, o, NULL);
+        EQ(ended, 1);
+        if (how) close(c);
+        else close(o);
+        turn(&e, 10);
+        engine_stop(&e);
+        use_mine = false;
+    }
+}
+
+TEST(a_switch_of_protocols_cannot_be_parked)
+{
+    struct engine e;
+    use_mine = true, asked = ended = 0, first_verdict = FGW_PARK, next_verdict = FGW_NEXT;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "GET /b HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    HEAR(&e, c, "\"reason\":\"upstream_bad_upgrade\"");
+    thought(&e, c, o);
+}
+
+TEST(a_method_that_no_route_takes_is_told_which_are)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "POST /m HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    HEAR(&e, c, "\"status\":405");
+    GOT(&e, "allow: GET, PUT\r\n");
+    close(c);
+    engine_stop(&e);
 }
 
 TEST_MAIN()

@@ -19,4 +19,101 @@ TEST(a_root_that_was_not_added_is_refused)
     engine_stop(&e);
 }
 
+/* Another generation of the same configuration; its routes from the first `n` of `r`. */
+static struct fgw_snapshot *prepared(struct engine *e, const struct mini_route *r, uint32_t n, uint64_t generation, struct mini_snapshot **keep)
+{
+    char err[200] = "";
+    struct mini_snapshot *s = *keep = mini_new(r, n, e->shm->heap_off, generation, FGW_LOG_JSON);
+    struct mini_seg *const segs[] = {&s->routes, &s->settings, &s->upstream, &s->root};
+    for (int i = 0; i < 4; i++) EQ(fgw_worker_segment_add_bytes(e->w, segs[i]->bytes, segs[i]->used, err, sizeof err), 0);
+    struct fgw_snapshot *p = fgw_worker_prepare(e->w, s->root_hash, err, sizeof err);
+    if (!p) fprintf(stderr, "%s\n", err);
+    OK(p != NULL);
+    return p;
+}
+
+TEST(a_prepared_snapshot_changes_nothing_and_may_be_discarded)
+{
+    struct engine e;
+    struct mini_snapshot *keep;
+    engine_start(&e);
+    struct fgw_live before = live(&e);
+    struct fgw_snapshot *s = prepared(&e, ROUTES, 2, 2, &keep);
+    EQ(fgw_worker_generation(e.w), 1);
+    EQ(live(&e).snapshots, 2);
+    EQ(live(&e).pools, 1);               /* the same upstream's pool, not another */
+    fgw_worker_discard(e.w, s);
+    EQ(live(&e).snapshots, 1);
+    int c = client(&e);
+    say(&e, c, "GET /r/x HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "HTTP/1.1 308 ");
+    close(c);
+    EQ(live(&e).pools, before.pools);
+    free(keep);
+    engine_stop(&e);
+}
+
+TEST(a_commit_swaps_routes_and_keeps_connections_and_what_is_in_flight)
+{
+    struct engine e;
+    struct mini_snapshot *keep;
+    engine_start(&e);
+    int c = client(&e), d = client(&e), o = plain(&e, c, -1);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, o, "\r\n\r\n");
+    fgw_worker_commit(e.w, prepared(&e, ROUTES, 2, 2, &keep));
+    EQ(fgw_worker_generation(e.w), 2);
+    EQ(live(&e).snapshots, 2);           /* the request in flight keeps the old one */
+    say(&e, d, "GET /r/x HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, d, "\"status\":404");
+    say(&e, o, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    HEAR(&e, c, "\r\n\r\nok");
+    EQ(live(&e).snapshots, 1);
+    plain(&e, c, o);                     /* both its connections live on */
+    EQ(live(&e).segments, 4);            /* what the old one alone had named is gone */
+    close(c), close(d), close(o);
+    free(keep);
+    engine_stop(&e);
+}
+
+TEST(a_tunnel_does_not_hold_a_snapshot)
+{
+    struct engine e;
+    struct mini_snapshot *keep;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    HEAR(&e, c, "\r\n\r\n");
+    fgw_worker_commit(e.w, prepared(&e, ROUTES, 2, 2, &keep));
+    EQ(live(&e).snapshots, 1);
+    say(&e, c, "ping");
+    HEAR(&e, o, "ping");
+    close(c), close(o);
+    free(keep);
+    engine_stop(&e);
+}
+
+TEST(a_root_whose_parts_are_missing_is_refused)
+{
+    struct engine e;
+    char err[200] = "";
+    engine_start(&e);
+    struct mini_snapshot *s = mini_new(ROUTES, 3, e.shm->heap_off, 3, FGW_LOG_JSON);
+    EQ(fgw_worker_segment_add_bytes(e.w, s->root.bytes, s->root.used, err, sizeof err), 0);
+    OK(!fgw_worker_prepare(e.w, s->root_hash, err, sizeof err));
+    OK(err[0] != 0);
+    EQ(live(&e).snapshots, 1);
+    s->routes.bytes[s->routes.used - 1] ^= 1;                /* damaged on its way */
+    err[0] = 0;
+    EQ(fgw_worker_segment_add_bytes(e.w, s->routes.bytes, s->routes.used, err, sizeof err), -1);
+    OK(strstr(err, "bad segment") != NULL);
+    EQ(fgw_worker_segment_add_bytes(e.w, s->settings.bytes, 3, err, sizeof err), -1);
+    OK(fgw_worker_segment_has(e.w, s->settings_hash) && !fgw_worker_segment_has(e.w, s->routes_hash));
+    free(s);
+    engine_stop(&e);
+}
+
 TEST_MAIN()

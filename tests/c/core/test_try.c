@@ -45,4 +45,163 @@ TEST(a_refused_connect_is_told)
     engine_stop(&e);
 }
 
+/* ---- which failures of which requests are tried again ---- */
+enum how { CLOSES, RESETS, SAYS_A_BIT, SAYS_100 };
+static void breaks(struct engine *e, int o, enum how how)
+{
+    if (how == SAYS_A_BIT) say(e, o, "HTTP/1.1 20");
+    if (how == SAYS_100) say(e, o, "HTTP/1.1 100 Continue\r\n\r\n");
+    turn(e, 10);
+    if (how == RESETS) reset(o);
+    else close(o);
+}
+
+static void once(const char *request, bool warm, enum how how, bool again)
+{
+    struct engine e;
+    char line[20];
+    engine_start(&e);
+    int c = client(&e), o = warm ? plain(&e, c, -1) : -1;
+    say(&e, c, request);
+    if (!warm) o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    breaks(&e, o, how);
+    if (again) {
+        o = origin(&e);
+        snprintf(line, sizeof line, "%.*s", (int)(strchr(request, '/') - request + 2), request);
+        HEAR(&e, o, strchr(request, '{') ? "{}" : "\r\n\r\n");
+        GOT(&e, line);
+        say(&e, o, "HTTP/1.1 204 No Content\r\n\r\n");
+        HEAR(&e, c, "HTTP/1.1 204 ");
+        close(o);
+    } else {
+        HEAR(&e, c, "HTTP/1.1 502 ");
+        OK(origin_idle(&e));
+    }
+    close(c);
+    engine_stop(&e);
+}
+
+TEST(only_what_may_be_repeated_is_and_only_after_a_warm_connection_died_unheard)
+{
+    static const struct { const char *request; bool again; } of[] = {
+        {"GET /p HTTP/1.1\r\nHost: a\r\n\r\n", true}, {"HEAD /p HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        {"OPTIONS /p HTTP/1.1\r\nHost: a\r\n\r\n", true}, {"DELETE /p HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        {"PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", true}, {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", false},
+        {"PATCH /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", false}, {"FROB /p HTTP/1.1\r\nHost: a\r\n\r\n", false}};
+    for (size_t i = 0; i < FGW_COUNT(of); i++) {
+        once(of[i].request, true, CLOSES, of[i].again);
+        once(of[i].request, true, RESETS, of[i].again);
+    }
+    for (size_t i = 0; i < 6; i++) once(of[i].request, false, i % 2 ? RESETS : CLOSES, false);
+    once(of[0].request, true, SAYS_A_BIT, false);
+    once(of[0].request, true, SAYS_100, false);
+}
+
+TEST(a_body_that_was_let_go_is_not_tried_again)
+{
+    static char big[100 << 10];
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e), o = plain(&e, c, -1);
+    memset(big, 'x', sizeof big);
+    say(&e, c, "PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 102400\r\n\r\n");
+    say_n(&e, c, big, sizeof big);
+    for (size_t n = 0; n < sizeof big; n += e.n) HEAR(&e, o, "x");
+    close(o);
+    HEAR(&e, c, "HTTP/1.1 502 ");
+    OK(origin_idle(&e));
+    close(c);
+    engine_stop(&e);
+}
+
+TEST(a_bad_answer_is_told_and_its_connection_not_used_again)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e), o = plain(&e, c, -1);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n");
+    HEAR(&e, c, "\"reason\":\"upstream_bad_answer\"");
+    HEAR(&e, o, NULL);                   /* closed */
+    close(o);
+    o = plain(&e, c, -1);
+    close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(an_answer_must_begin_in_time_counted_from_the_end_of_the_request)
+{
+    struct engine e;
+    engine_start(&e);
+    fgw_container(e.w->pools.next, struct fgw_pool, link)->set.first_byte_ms = 5000;
+    int c = client(&e);
+    say(&e, c, "PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\na");
+    passes(&e, 4000);
+    passes(&e, 2000);                    /* the client is still at it */
+    say(&e, c, "b");
+    HEAR(&e, o, "b");
+    passes(&e, 4999);
+    EQ(live(&e).exchanges, 1);
+    passes(&e, 1);
+    HEAR(&e, c, "\"reason\":\"first_byte_timeout\"");
+    GOT(&e, "HTTP/1.1 504 ");
+    HEAR(&e, o, NULL);
+    close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(a_truncated_answer_is_left_visibly_unfinished)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    HEAR(&e, c, "abc");
+    close(o);
+    HEAR(&e, c, NULL);                   /* the end, and nothing else */
+    EQ(e.n, 0);
+    say_n(&e, c, "", 0);
+    close(c), c = client(&e);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    HEAR(&e, c, "abc");
+    close(o);
+    HEAR(&e, c, NULL);
+    GOT_NO(&e, "0\r\n\r\n");
+    close(c);
+    engine_stop(&e);
+}
+
+TEST(a_full_pool_is_told_with_when_to_come_again)
+{
+    struct engine e;
+    engine_start(&e);
+    struct fgw_pool *p = fgw_container(e.w->pools.next, struct fgw_pool, link);
+    p->set.max_connections = 1, p->set.queue_max = 0;
+    int c = client(&e), d = client(&e);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    int o = origin(&e);
+    say(&e, d, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, d, "\"reason\":\"pool_full\"");
+    GOT(&e, "HTTP/1.1 503 ");
+    GOT(&e, "retry-after: 1\r\n");
+    close(c), close(d), close(o);
+    engine_stop(&e);
+}
+
+TEST(states_have_names)
+{
+    EQ(strcmp(fgw_try_state_name(FGW_TRY_WON), "won"), 0);
+    EQ(strcmp(fgw_try_state_name((enum fgw_try_state)9), "?"), 0);
+}
+
 TEST_MAIN()

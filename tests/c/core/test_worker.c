@@ -20,4 +20,110 @@ TEST(a_drain_lets_the_request_in_flight_end)
     engine_stop(&e);
 }
 
+TEST(a_drain_closes_what_is_idle_takes_nobody_and_cuts_at_its_deadline)
+{
+    struct engine e;
+    engine_start(&e);
+    int idle = client(&e), c = client(&e), o = plain(&e, idle, -1);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, o, "\r\n\r\n");
+    fgw_worker_drain(e.w, 5000);
+    HEAR(&e, idle, NULL);
+    passes(&e, 4999);
+    EQ(live(&e).exchanges, 1);
+    passes(&e, 1);
+    HEAR(&e, c, NULL);
+    OK(fgw_worker_drained(e.w));
+    int late = client(&e);               /* the supervisor's socket still listens; nobody here takes from it */
+    turn(&e, 10);
+    EQ(live(&e).conns, 0);
+    close(late), close(idle), close(c), close(o);
+    engine_stop(&e);
+}
+
+TEST(listening_refuses_what_it_cannot_serve)
+{
+    struct engine e;
+    struct sockaddr_in a;
+    char err[200] = "";
+    engine_start(&e);
+    int other = engine_listen(&a), plain_socket = socket(AF_INET, SOCK_STREAM, 0);
+    EQ(fgw_worker_listen(e.w, 9, 2, other, false, err, sizeof err), -1);
+    OK(strstr(err, "no committed snapshot") != NULL);
+    EQ(fgw_worker_listen(e.w, 1, 1, other, false, err, sizeof err), -1);
+    OK(strstr(err, "already") != NULL);
+    EQ(fgw_worker_listen(e.w, 1, 2, plain_socket, false, err, sizeof err), -1);
+    OK(strstr(err, "does not listen") != NULL);
+    EQ(fgw_worker_unlisten(e.w, 2), -1);
+    EQ(fgw_worker_listen(e.w, 1, 2, other, false, err, sizeof err), 0);          /* a second socket of the same listener */
+    close(other);                        /* it was dup'ed */
+    e.front = a;
+    int c = client(&e);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "hello");
+    EQ(fgw_worker_unlisten(e.w, 2), 0);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");        /* connections stay */
+    HEAR(&e, c, "hello");
+    EQ(fgw_worker_unlisten(e.w, 1), 0);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "hello");
+    close(c), close(plain_socket);
+    turn(&e, 10);
+    EQ(live(&e).conns, 0);
+    engine_stop(&e);
+}
+
+TEST(more_connections_than_allowed_are_told_to_come_again)
+{
+    struct engine e;
+    int c[1001];
+    engine_start(&e);
+    for (int i = 0; i < 1001; i++) c[i] = client(&e), turn(&e, 2);
+    HEAR(&e, c[1000], NULL);
+    GOT(&e, "HTTP/1.1 503 ");
+    GOT(&e, "retry-after: 1\r\n");
+    say(&e, c[0], "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c[0], "hello");
+    const struct fgw_gauges *g = fgw_stats_gauges(e.shm, 0);
+    EQ(g->connections, 1000);
+    EQ(g->accepted, 1001);
+    EQ(g->refused, 1);
+    for (int i = 0; i < 1001; i++) close(c[i]);
+    turn(&e, 50);
+    EQ(g->connections, 0);
+    engine_stop(&e);
+}
+
+TEST(refused_requests_are_logged_and_counted_apart_from_routes)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "nonsense\r\n\r\n");
+    HEAR(&e, c, "\"status\":");
+    lines(&e);
+    GOT(&e, "\"listener\":\"front\"");
+    GOT(&e, "\"client\":\"127.0.0.1\"");
+    OK(e.n > 0);
+    close(c);
+    engine_stop(&e);
+}
+
+TEST(an_error_line_names_time_level_and_worker)
+{
+    struct engine e;
+    engine_start(&e);
+    fgw_worker_report(e.w, 2, "not heard");
+    fgw_worker_report(e.w, 3, "heard %d", 7);
+    e.n = fgw_ring_read(fgw_stats_error_log(e.shm, 0), e.got, sizeof e.got - 1), e.got[e.n] = 0;
+    GOT(&e, "Z error worker 0: heard 7\n");
+    GOT_NO(&e, "not heard");
+    char lengthy[2000];
+    memset(lengthy, 'x', sizeof lengthy), lengthy[sizeof lengthy - 1] = 0;
+    fgw_worker_report(e.w, 3, "%s", lengthy);
+    e.n = fgw_ring_read(fgw_stats_error_log(e.shm, 0), e.got, sizeof e.got - 1);
+    OK(e.n > 100 && e.n <= 512 && e.got[e.n - 1] == '\n');
+    engine_stop(&e);
+}
+
 TEST_MAIN()

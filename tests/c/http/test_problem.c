@@ -10,4 +10,22 @@ TEST(a_problem_is_one_json_line_within_its_room)
     OK(strstr(out, "\"reason\":\"connect_refused\"") != NULL);
 }
 
+TEST(every_failure_fits_and_is_plain_json)
+{
+    for (int e = 0; e < FGW_ERR_COUNT; e++) {
+        char out[FGW_PROBLEM_MAX];
+        memset(out, '~', sizeof out);
+        int status = fgw_err_status((enum fgw_err)e);
+        uint32_t n = fgw_problem_write((enum fgw_err)e, status ? status : 799, out);
+        OK(n < FGW_PROBLEM_MAX && out[n - 1] == '\n' && out[0] == '{' && out[n - 2] == '}');
+        int quotes = 0;
+        for (uint32_t i = 0; i + 1 < n; i++) {
+            quotes += out[i] == '"';
+            OK(out[i] >= 0x20 && out[i] < 0x7f && out[i] != '\\');         /* nothing in err.def needs escaping */
+        }
+        EQ(quotes, 18);
+        OK(strstr(out, fgw_err_text((enum fgw_err)e)) != NULL);
+    }
+}
+
 TEST_MAIN()

@@ -36,4 +36,72 @@ TEST(a_template_joins_texts_and_facts)
     end(&r);
 }
 
+TEST(room_is_kept_and_contents_move_along)
+{
+    struct fgw_req r;
+    begin(&r);
+    OK(fgw_fields_reserve(&r.arena, &r.out, 3));
+    EQ(r.out.cap, 3);
+    struct fgw_out_field *v = r.out.v;
+    for (int i = 0; i < 3; i++) OK(fgw_fields_add(&r.arena, &r.out, FGW_H_OTHER, FGW_STR("A"), FGW_STR("1")));
+    OK(r.out.v == v);                    /* what was reserved is there */
+    OK(fgw_fields_add(&r.arena, &r.out, FGW_H_DATE, FGW_STR("Date"), FGW_STR("now")));
+    OK(r.out.v != v && r.out.n == 4 && r.out.v[0].name[0] == 'A' && r.out.v[3].id == FGW_H_DATE);
+    OK(fgw_fields_reserve(&r.arena, &r.out, 1));             /* less than there is: nothing to do */
+    end(&r);
+}
+
+TEST(known_fields_are_found_by_number_others_by_name)
+{
+    struct fgw_req r;
+    begin(&r);
+    OK(fgw_fields_add(&r.arena, &r.out, FGW_H_DATE, FGW_STR("Date"), FGW_STR("1")));
+    OK(fgw_fields_add(&r.arena, &r.out, FGW_H_OTHER, FGW_STR("X-Date"), FGW_STR("2")));
+    OK(fgw_fields_find(&r.out, FGW_H_DATE, FGW_STR("whatever")) == &r.out.v[0]);
+    OK(fgw_fields_find(&r.out, FGW_H_OTHER, FGW_STR("x-dATE")) == &r.out.v[1]);
+    OK(!fgw_fields_find(&r.out, FGW_H_OTHER, FGW_STR("date")));
+    OK(!fgw_fields_find(&r.out, FGW_H_OTHER, FGW_STR("X-Dat")));
+    fgw_fields_drop(&r.out, FGW_H_DATE, FGW_STR(""));
+    OK(!fgw_fields_find(&r.out, FGW_H_DATE, FGW_STR("Date")));
+    EQ(r.out.n, 2);                      /* dropped ones stay, marked */
+    end(&r);
+}
+
+TEST(every_part_of_a_template)
+{
+    static const char seg[] = "lit";
+    const struct fgw_l_part parts[] = {{.kind = FGW_PART_TEXT, .text = {0, 3}}, {.kind = FGW_PART_PARAM, .param = 2}, {.kind = FGW_PART_CLIENT_ADDRESS},
+        {.kind = FGW_PART_HOST}, {.kind = FGW_PART_REQUEST_ID}, {.kind = FGW_PART_METHOD}, {.kind = FGW_PART_PATH}, {.kind = FGW_PART_QUERY},
+        {.kind = FGW_PART_SCHEME}, {.kind = FGW_PART_LISTENER}, {.kind = FGW_PART_ROUTE}, {.kind = FGW_PART_PARAM, .param = 255}, {.kind = 99}};
+    struct fgw_req r;
+    begin(&r);
+    r.seg = seg, r.params[2] = FGW_STR("p"), r.client = FGW_STR("c"), r.host = FGW_STR("h"), r.request_id = FGW_STR("i"), r.method = FGW_STR("M");
+    r.target.path = FGW_STR("/"), r.target.query = FGW_STR("q"), r.scheme = FGW_STR("s"), r.listener = FGW_STR("l");
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "litpchiM/qsl");
+    struct fgw_l_route route = {.name = {0, 2}};
+    r.route = &route;
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "litpchiM/qslli");
+    EQ(fgw_template(&r, parts, 0).n, 0);
+    OK(fgw_template(&r, parts, 0).p != NULL);
+    end(&r);
+}
+
+TEST(out_of_room_is_told)
+{
+    struct fgw_req r;
+    begin(&r);
+    r.arena.max = 256;
+    char big[300];
+    memset(big, 'x', sizeof big);
+    r.host = fgw_str(big, sizeof big);
+    const struct fgw_l_part parts[] = {{.kind = FGW_PART_HOST}};
+    OK(!fgw_template(&r, parts, 1).p);
+    OK(!fgw_fields_reserve(&r.arena, &r.out, 1000));
+    int n = 0;
+    while (n < 1000 && fgw_fields_add(&r.arena, &r.out, FGW_H_OTHER, FGW_STR("A"), FGW_STR("1"))) n++;
+    OK(n < 20);
+    EQ(r.out.n, n);
+    end(&r);
+}
+
 TEST_MAIN()
