@@ -1,17 +1,12 @@
-"""The C router over compiled segments: the order of precedence by examples, and against the model in plain Python."""
+"""The compiled trie, asked through the C router: the order of precedence by examples, limits, and how it is laid out."""
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fastgw import _layout
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import SEGMENTS_MAX
-from fastgw.snapshot.precedence import Request, missed, narrowest, rank
 from fastgw.snapshot.routes import LABELS_MAX, SnapshotError, covering
 from tests.py.snapshot.make import Asked
 
@@ -141,63 +136,3 @@ class TestTheRest:
     def test_nothing_at_all(self):
         asked = Asked({})
         assert asked("/") is None and asked("*", method="OPTIONS") is None
-
-
-# ---- against the model
-
-WORDS = ["a", "a", "a", "b", "b", "abcdefgh", "abcdefghi", "a-long-segment-of-more-than-sixteen"]
-HOSTS = ["a.org", "b.a.org", "c.b.a.org", "org", "x", ""]
-PATTERNS = ["a.org", "b.a.org", "*.a.org", "*.b.a.org", "*.org", "x"]
-METHODS = ["GET", "PUT", "PURGE"]
-
-
-def some(rng: Random, choices: list[str], most: int) -> list[str]:
-    return [rng.choice(choices) for _ in range(rng.randint(0, most))]
-
-
-def path(rng: Random) -> dict[str, str]:
-    kind = rng.choice(["exact", "prefix", "prefix", "pattern", "pattern", "none"])
-    words, end = some(rng, WORDS, 3), rng.choice([[], [], [""]])
-    if kind == "pattern":
-        words = [f"{{p{i}}}" if rng.random() < 0.5 else word for i, word in enumerate(words)]
-        end = rng.choice([[], end, ["{rest*}"]])
-    return {} if kind == "none" else {kind: "/" + "/".join([*words, *end])}
-
-
-def flags(rng: Random, names: list[str]) -> dict[str, str]:
-    return {name: rng.choice("12") for name in names if rng.random() < 0.15}
-
-
-def route(rng: Random) -> Route:
-    match = Match(
-        **path(rng), hosts=tuple(some(rng, PATTERNS, 2)), methods=tuple(some(rng, METHODS, 2)),
-        headers=flags(rng, ["x-a", "user-agent"]), query=flags(rng, ["p", "q"]),
-    )  # fmt: skip
-    return Route(match=match, priority=rng.choice([0, 0, 0, 0, 1, -1]), to="u")
-
-
-def request(rng: Random) -> Request:
-    query = "&".join(f"{rng.choice('pq')}={rng.choice('12')}" for _ in range(rng.randint(0, 3)))
-    fields = tuple((rng.choice(["X-A", "user-agent"]), rng.choice("12")) for _ in range(rng.randint(0, 3)))
-    words = "/".join([*some(rng, WORDS, 4), *rng.choice([[], [], [""]])])
-    return Request(rng.choice(METHODS), rng.choice(HOSTS), f"/{words}", query, fields)
-
-
-def winner(table: dict[str, Route], asked: Request) -> str | None:
-    """What the model in plain Python says."""
-    fit = [(rank(name, route.match, route.priority, narrowest(route.match, asked.host) or ""), name)
-           for name, route in table.items() if missed(route.match, asked) is None]  # fmt: skip
-    return min(fit)[1] if fit else None
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.integers(0, 2**64), st.integers(1, 40))
-def test_the_router_agrees_with_the_model(seed, count):
-    rng = Random(seed)
-    table = {f"r{i:02}": route(rng) for i in range(count)}
-    router = Asked(table, merge_slashes=False)
-    for _ in range(25):
-        asked = request(rng)
-        target = asked.path + (f"?{asked.query}" if asked.query else "")
-        fields = [f"{name}: {value}" for name, value in asked.headers]
-        assert router(target, asked.host, *fields, method=asked.method) == winner(table, asked), (asked, table)
