@@ -220,7 +220,7 @@ def routes_segment(config: Config, routes: Mapping[str, Route]) -> tuple[int, by
 def _strip(name: str, route: Route) -> int:
     size = len((route.match.prefix or "").encode()) if route.strip_prefix else 0
     if size > _STRIP_MAX:
-        raise SnapshotError(f"route {name}: a prefix of {size} bytes is too long for strip_prefix; at most {_STRIP_MAX}")
+        raise SnapshotError(f"route {name}: a prefix of {size} bytes cannot be stripped; at most {_STRIP_MAX}")
     return size
 
 

@@ -27,7 +27,7 @@ class Segment:
         self.data = data
 
     def number(self, at: int, size: int) -> int:
-        assert 0 <= at and at + size <= len(self.data)
+        assert at >= 0 and at + size <= len(self.data)
         return int.from_bytes(self.data[at : at + size], "little")
 
     def record(self, name: str, at: int) -> dict[str, Value]:
@@ -36,7 +36,9 @@ class Segment:
             if field.record == name:
                 where = at + field.offset
                 pair = field.type in ("str", "arr")
-                found[field.name] = (self.number(where, 4), self.number(where + 4, 4)) if pair else self.number(where, field.size)
+                found[field.name] = (
+                    (self.number(where, 4), self.number(where + 4, 4)) if pair else self.number(where, field.size)
+                )
         return found
 
     def top(self, name: str) -> dict[str, Value]:

@@ -11,7 +11,10 @@ from fastgw.snapshot.layout import NOTHING, SegmentWriter
 from tests.py.snapshot.make import Segment
 
 EDITS = Step(headers=Headers(remove=("a",)))
-STATIC, REDIRECT = Static(status=404, body="né", headers={"x-a": "1", "content-type": "text/plain"}), Redirect(to="/x?{query}")
+STATIC, REDIRECT = (
+    Static(status=404, body="né", headers={"x-a": "1", "content-type": "text/plain"}),
+    Redirect(to="/x?{query}"),
+)
 
 
 class Written:
@@ -36,14 +39,17 @@ def test_parameters_in_the_order_of_the_pattern():
     assert params_of(Route(match=Match(prefix="/a"))) == params_of(Route()) == []
 
 
-@pytest.mark.parametrize(("route", "steps", "to"), [
-    (Route(to="u"), (), "u"),
-    (Route(chain=(EDITS,), to="u"), (EDITS,), "u"),
-    (Route(to=Answer(static=STATIC)), (), STATIC),
-    (Route(to=Answer(redirect=REDIRECT)), (), REDIRECT),
-    (Route(chain=(EDITS, Step(static=STATIC), EDITS)), (EDITS,), STATIC),
-    (Route(chain=(Step(redirect=REDIRECT), Step(static=STATIC)), to="u"), (), REDIRECT),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("route", "steps", "to"),
+    [
+        (Route(to="u"), (), "u"),
+        (Route(chain=(EDITS,), to="u"), (EDITS,), "u"),
+        (Route(to=Answer(static=STATIC)), (), STATIC),
+        (Route(to=Answer(redirect=REDIRECT)), (), REDIRECT),
+        (Route(chain=(EDITS, Step(static=STATIC), EDITS)), (EDITS,), STATIC),
+        (Route(chain=(Step(redirect=REDIRECT), Step(static=STATIC)), to="u"), (), REDIRECT),
+    ],
+)
 def test_the_first_answer_is_the_end(route, steps, to):
     assert destination(route) == (steps, to)
 
@@ -63,20 +69,32 @@ def test_every_variable_has_its_number():
 
 def test_edits_in_the_order_in_which_they_are_done():
     made = Written()
-    headers = Headers(append={"X-Y": "y"}, set={"host": "{id}"}, rename={"a": "User-Agent"}, remove=("b", "cookie"),
-                      reply=HeaderEdits(set={"server": "me"}))  # fmt: skip
+    headers = Headers(
+        append={"X-Y": "y"},
+        set={"host": "{id}"},
+        rename={"a": "User-Agent"},
+        remove=("b", "cookie"),
+        reply=HeaderEdits(set={"server": "me"}),
+    )
     span = write_steps(made.w, [Step(headers=headers), EDITS], ["id"])
     read = made.read()
     first, second = read.rows("step", span)
     assert first["kind"] == second["kind"] == _layout.STEP_HEADERS
     both = read.record("headers", first["args"])
     edits = read.rows("edit", both["request"])
-    assert [(edit["op"], read.text(edit["name"]), read.text(edit["to"]), parts(read, edit["value"])) for edit in edits] == [
-        (_layout.EDIT_REMOVE, "b", "", []), (_layout.EDIT_REMOVE, "cookie", "", []),
-        (_layout.EDIT_RENAME, "a", "User-Agent", []), (_layout.EDIT_SET, "host", "", [0]), (_layout.EDIT_APPEND, "X-Y", "", ["y"]),
-    ]  # fmt: skip
-    numbers = [(_layout.field_id(name), _layout.field_id(to)) for name, to in
-               ((b"b", b""), (b"cookie", b""), (b"a", b"user-agent"), (b"host", b""), (b"x-y", b""))]  # fmt: skip
+    assert [
+        (edit["op"], read.text(edit["name"]), read.text(edit["to"]), parts(read, edit["value"])) for edit in edits
+    ] == [
+        (_layout.EDIT_REMOVE, "b", "", []),
+        (_layout.EDIT_REMOVE, "cookie", "", []),
+        (_layout.EDIT_RENAME, "a", "User-Agent", []),
+        (_layout.EDIT_SET, "host", "", [0]),
+        (_layout.EDIT_APPEND, "X-Y", "", ["y"]),
+    ]
+    numbers = [
+        (_layout.field_id(name), _layout.field_id(to))
+        for name, to in ((b"b", b""), (b"cookie", b""), (b"a", b"user-agent"), (b"host", b""), (b"x-y", b""))
+    ]
     assert [(edit["id"], edit["to_id"]) for edit in edits] == numbers and numbers[1][0] and numbers[2][1]
     (reply,) = read.rows("edit", both["reply"])
     assert reply["op"] == _layout.EDIT_SET and parts(read, reply["value"]) == ["me"]

@@ -8,8 +8,15 @@ from fastgw import _layout
 from fastgw.snapshot.layout import NOTHING, SegmentWriter, records
 from tests.py.snapshot.make import Segment
 
-SAMPLES = {"u8": 0xA1, "u16": 0xB1B2, "u32": 0xC1C2C3C4, "u64": 0xD1D2D3D4D5D6D7D8, "ref": 0xE1E2E3E4,
-           "str": (0xF1F2F3F4, 7), "arr": (0x01020304, 9)}  # fmt: skip
+SAMPLES = {
+    "u8": 0xA1,
+    "u16": 0xB1B2,
+    "u32": 0xC1C2C3C4,
+    "u64": 0xD1D2D3D4D5D6D7D8,
+    "ref": 0xE1E2E3E4,
+    "str": (0xF1F2F3F4, 7),
+    "arr": (0x01020304, 9),
+}
 
 
 @pytest.mark.parametrize("record", sorted({field.record for field in _layout.fields()}))
@@ -38,8 +45,12 @@ def test_a_whole_segment():
     assert _layout.check(data) is None and len(data) % 8 == 0
     read = Segment(data)
     assert read.record("seg", 0) == {
-        "magic": _layout.SEG_MAGIC, "layout": _layout.LAYOUT_VERSION, "kind": _layout.SEG_UPSTREAM, "size": len(data), "hash": digest,
-    }  # fmt: skip
+        "magic": _layout.SEG_MAGIC,
+        "layout": _layout.LAYOUT_VERSION,
+        "kind": _layout.SEG_UPSTREAM,
+        "size": len(data),
+        "hash": digest,
+    }
     assert read.text(read.top("upstream")["name"]) == "users" and read.top("upstream")["connect_ms"] == 2000
 
 
@@ -98,5 +109,7 @@ def test_nothing_takes_no_place():
     w = writer()
     before = len(w.finish()[1])
     w = writer()
-    assert [w.array("cond", []), w.numbers([], 4), w.text(""), w.texts([])] == [NOTHING] * 4 and w.reserve("cond", 0) == 0
+    assert [w.array("cond", []), w.numbers([], 4), w.text(""), w.texts([])] == [NOTHING] * 4 and w.reserve(
+        "cond", 0
+    ) == 0
     assert len(w.finish()[1]) == before

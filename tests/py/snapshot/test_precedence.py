@@ -14,8 +14,17 @@ from fastgw import _route
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import parse_pattern
 from fastgw.snapshot.precedence import (
-    Request, beaten, covers, described, host_rank, missed, narrowest, path_fits, path_rank, rank,
-)  # fmt: skip
+    Request,
+    beaten,
+    covers,
+    described,
+    host_rank,
+    missed,
+    narrowest,
+    path_fits,
+    path_rank,
+    rank,
+)
 from tests.py.snapshot.make import Asked
 
 
@@ -30,28 +39,43 @@ class TestHosts:
 
     def test_narrowest(self):
         match = Match(hosts=("*.org", "b.a.org", "*.a.org"))
-        assert [narrowest(match, host) for host in ("b.a.org", "c.a.org", "a.org", "x")] == ["b.a.org", "*.a.org", "*.org", None]
+        assert [narrowest(match, host) for host in ("b.a.org", "c.a.org", "a.org", "x")] == [
+            "b.a.org",
+            "*.a.org",
+            "*.org",
+            None,
+        ]
         assert narrowest(Match(), "x") == ""
 
     def test_ranks(self):
         patterns = ["a.b.org", "*.a.b.org", "*.b.org", "*.org", ""]
-        assert sorted(reversed(patterns), key=host_rank) == patterns
+        assert sorted(patterns[3:] + patterns[:3], key=host_rank) == patterns
 
 
 class TestPaths:
-    @pytest.mark.parametrize(("prefix", "fit", "miss"), [
-        ("/a", ["/a", "/a/", "/a/b"], ["/", "/ab", "/b/a"]), ("/a/", ["/a/", "/a/b", "/a//"], ["/a", "/ab/"]),
-        ("/", ["/", "/a", "//"], ["*", ""]), ("/a//", ["/a//", "/a//b"], ["/a/", "/a/b"]),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("prefix", "fit", "miss"),
+        [
+            ("/a", ["/a", "/a/", "/a/b"], ["/", "/ab", "/b/a"]),
+            ("/a/", ["/a/", "/a/b", "/a//"], ["/a", "/ab/"]),
+            ("/", ["/", "/a", "//"], ["*", ""]),
+            ("/a//", ["/a//", "/a//b"], ["/a/", "/a/b"]),
+        ],
+    )
     def test_prefixes(self, prefix, fit, miss):
         match = Match(prefix=prefix)
         assert all(path_fits(match, path) for path in fit) and not any(path_fits(match, path) for path in miss)
 
-    @pytest.mark.parametrize(("pattern", "fit", "miss"), [
-        ("/a/{x}", ["/a/b"], ["/a/", "/a", "/a/b/", "/a/b/c", "*"]), ("/{x}/b", ["/a/b"], ["//b", "/a/c"]),
-        ("/a/{r*}", ["/a/", "/a/b", "/a/b/c", "/a//"], ["/a", "/b/"]), ("/{r*}", ["/", "/a/b"], ["*"]),
-        ("/{x}/{r*}", ["/a/", "/a/b/c"], ["/a", "//b"]),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("pattern", "fit", "miss"),
+        [
+            ("/a/{x}", ["/a/b"], ["/a/", "/a", "/a/b/", "/a/b/c", "*"]),
+            ("/{x}/b", ["/a/b"], ["//b", "/a/c"]),
+            ("/a/{r*}", ["/a/", "/a/b", "/a/b/c", "/a//"], ["/a", "/b/"]),
+            ("/{r*}", ["/", "/a/b"], ["*"]),
+            ("/{x}/{r*}", ["/a/", "/a/b/c"], ["/a", "//b"]),
+        ],
+    )
     def test_patterns(self, pattern, fit, miss):
         match = Match(pattern=pattern)
         assert all(path_fits(match, path) for path in fit) and not any(path_fits(match, path) for path in miss)
@@ -62,17 +86,31 @@ class TestPaths:
 
     def test_ranks(self):
         matches = [
-            Match(exact="/a"), Match(pattern="/a/b"), Match(pattern="/a/{x}/c"), Match(pattern="/a/{x}/{y}"), Match(pattern="/a/{r*}"),
-            Match(pattern="/{x}/b/c"), Match(pattern="/{r*}"), Match(prefix="/a//b"), Match(prefix="/a//"), Match(prefix="/a/b"),
-            Match(prefix="/a/"), Match(prefix="/a"), Match(prefix="/"), Match(),
-        ]  # fmt: skip
-        assert sorted(reversed(matches), key=path_rank) == matches
+            Match(exact="/a"),
+            Match(pattern="/a/b"),
+            Match(pattern="/a/{x}/c"),
+            Match(pattern="/a/{x}/{y}"),
+            Match(pattern="/a/{r*}"),
+            Match(pattern="/{x}/b/c"),
+            Match(pattern="/{r*}"),
+            Match(prefix="/a//b"),
+            Match(prefix="/a//"),
+            Match(prefix="/a/b"),
+            Match(prefix="/a/"),
+            Match(prefix="/a"),
+            Match(prefix="/"),
+            Match(),
+        ]
+        assert sorted(matches[7:] + matches[:7], key=path_rank) == matches
         assert len({path_rank(match) for match in matches}) == len(matches)
 
     def test_described(self):
         assert [described(m) for m in (Match(exact="/a"), Match(prefix="/a"), Match(pattern="/{a}"), Match())] == [
-            "exact /a", "prefix /a", "pattern /{a}", "every path",
-        ]  # fmt: skip
+            "exact /a",
+            "prefix /a",
+            "pattern /{a}",
+            "every path",
+        ]
 
 
 class TestMissed:
@@ -83,16 +121,20 @@ class TestMissed:
         assert missed(self.match, asks(path="/a", query="&q=a%20b&q=c", x_v="1")) is None
         assert missed(Match(), asks(host="")) is None
 
-    @pytest.mark.parametrize(("request_", "why"), [
-        (asks(host="y"), "host y is not x"), (asks(host=""), "host (none) is not x"),
-        (asks(path="/b"), "path /b is not below the prefix /a"),
-        (asks("POST", "/a"), "method POST is not GET or PUT"),
-        (asks(path="/a", query="q=a+b"), "header x-v is absent"),
-        (Request("GET", "x", "/a", "q=a+b", (("X-V", "2"), ("x-v", "3"))), "header x-v is 2 and 3, not 1"),
-        (asks(path="/a", x_v="1"), "query parameter q is absent"),
-        (asks(path="/a", query="q=a&q=a+b", x_v="1"), "query parameter q is a, not a b"),
-        (asks(path="/a", query="q=%FF", x_v="1"), "query parameter q is \\xff, not a b"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("request_", "why"),
+        [
+            (asks(host="y"), "host y is not x"),
+            (asks(host=""), "host (none) is not x"),
+            (asks(path="/b"), "path /b is not below the prefix /a"),
+            (asks("POST", "/a"), "method POST is not GET or PUT"),
+            (asks(path="/a", query="q=a+b"), "header x-v is absent"),
+            (Request("GET", "x", "/a", "q=a+b", (("X-V", "2"), ("x-v", "3"))), "header x-v is 2 and 3, not 1"),
+            (asks(path="/a", x_v="1"), "query parameter q is absent"),
+            (asks(path="/a", query="q=a&q=a+b", x_v="1"), "query parameter q is a, not a b"),
+            (asks(path="/a", query="q=%FF", x_v="1"), "query parameter q is \\xff, not a b"),
+        ],
+    )
     def test_the_first_thing_missed(self, request_, why):
         assert missed(self.match, request_) == why
 
@@ -102,21 +144,36 @@ class TestMissed:
 
 
 class TestBeaten:
-    @pytest.mark.parametrize(("loser", "winner", "why"), [
-        (Route(), Route(priority=1), "priority 0 is below 1"),
-        (Match(hosts=("*.a.org",)), Match(hosts=("b.a.org",)), "host *.a.org is wider than b.a.org"),
-        (Match(), Match(hosts=("*.a.org",)), "host any is wider than *.a.org"),
-        (Match(prefix="/a"), Match(exact="/a/b"), "prefix /a is less specific than exact /a/b"),
-        (Match(), Match(pattern="/a/{x}"), "every path is less specific than pattern /a/{x}"),
-        (Match(pattern="/a/{x}"), Match(pattern="/a/b"), "pattern /a/{x} is less specific than pattern /a/b in segment 2"),
-        (Match(pattern="/{r*}"), Match(pattern="/{x}/b"), "pattern /{r*} is less specific than pattern /{x}/b in segment 1"),
-        (Match(prefix="/a"), Match(prefix="/a/"), "prefix /a is shorter than prefix /a/"),
-        (Match(), Match(prefix="/"), "every path is shorter than prefix /"),
-        (Match(headers={"a": "1"}), Match(methods=("GET",)), "names no method, w does"),
-        (Match(query={"a": "1"}), Match(headers={"a": "1"}), "asks for fewer headers (0 instead of 1)"),
-        (Match(query={"a": "1"}), Match(query={"a": "1", "b": "2"}), "asks for fewer query parameters (1 instead of 2)"),
-        (Match(), Match(), "the same in all, and the name z comes after w"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("loser", "winner", "why"),
+        [
+            (Route(), Route(priority=1), "priority 0 is below 1"),
+            (Match(hosts=("*.a.org",)), Match(hosts=("b.a.org",)), "host *.a.org is wider than b.a.org"),
+            (Match(), Match(hosts=("*.a.org",)), "host any is wider than *.a.org"),
+            (Match(prefix="/a"), Match(exact="/a/b"), "prefix /a is less specific than exact /a/b"),
+            (Match(), Match(pattern="/a/{x}"), "every path is less specific than pattern /a/{x}"),
+            (
+                Match(pattern="/a/{x}"),
+                Match(pattern="/a/b"),
+                "pattern /a/{x} is less specific than pattern /a/b in segment 2",
+            ),
+            (
+                Match(pattern="/{r*}"),
+                Match(pattern="/{x}/b"),
+                "pattern /{r*} is less specific than pattern /{x}/b in segment 1",
+            ),
+            (Match(prefix="/a"), Match(prefix="/a/"), "prefix /a is shorter than prefix /a/"),
+            (Match(), Match(prefix="/"), "every path is shorter than prefix /"),
+            (Match(headers={"a": "1"}), Match(methods=("GET",)), "names no method, w does"),
+            (Match(query={"a": "1"}), Match(headers={"a": "1"}), "asks for fewer headers (0 instead of 1)"),
+            (
+                Match(query={"a": "1"}),
+                Match(query={"a": "1", "b": "2"}),
+                "asks for fewer query parameters (1 instead of 2)",
+            ),
+            (Match(), Match(), "the same in all, and the name z comes after w"),
+        ],
+    )
     def test_only_the_first_difference_counts(self, loser, winner, why):
         mine, theirs = (made if isinstance(made, Route) else Route(match=made) for made in (loser, winner))
         assert beaten("z", mine, "w", theirs, "b.a.org") == why
@@ -124,9 +181,27 @@ class TestBeaten:
 
 # ---- the C router against the model
 
-WORDS = ["b", "c", "abcdefgh", "abcdefghi", "a-segment-of-more-than-sixteen", "a-segment-that-is-longer-than-thirty-two-bytes"]
+WORDS = [
+    "b",
+    "c",
+    "abcdefgh",
+    "abcdefghi",
+    "a-segment-of-more-than-sixteen",
+    "a-segment-that-is-longer-than-thirty-two-bytes",
+]
 HOST_PATTERNS = ["a.org", "b.a.org", "*.a.org", "*.b.a.org", "*.org", "x", "*." + "y." * 33 + "org"]
-HOSTS = ["a.org", "b.a.org", "c.b.a.org", "org", "x", "", ".a.org", "z" * 61 + ".a.org", "y." * 32 + "org", "y." * 36 + "org"]
+HOSTS = [
+    "a.org",
+    "b.a.org",
+    "c.b.a.org",
+    "org",
+    "x",
+    "",
+    ".a.org",
+    "z" * 61 + ".a.org",
+    "y." * 32 + "org",
+    "y." * 36 + "org",
+]
 METHODS = ["GET", "GET", "PUT", "PURGE", "BAN", "OPTIONS"]
 FIELDS = ["x-a", "user-agent"]
 QUERY = ["p", "q"]
@@ -151,10 +226,12 @@ def some_path(rng: Random, words: list[str]) -> dict[str, str]:
 
 def some_route(rng: Random, words: list[str]) -> Route:
     match = Match(
-        **some_path(rng, words), hosts=tuple(some(rng, HOST_PATTERNS, 2)) if rng.random() < 0.6 else (),
+        **some_path(rng, words),
+        hosts=tuple(some(rng, HOST_PATTERNS, 2)) if rng.random() < 0.6 else (),
         methods=tuple(some(rng, METHODS, 2)) if rng.random() < 0.3 else (),
-        headers=flags(rng, FIELDS), query=flags(rng, QUERY),
-    )  # fmt: skip
+        headers=flags(rng, FIELDS),
+        query=flags(rng, QUERY),
+    )
     return Route(match=match, priority=rng.choice([0] * 12 + [1, -1]), to="u")
 
 
@@ -162,8 +239,10 @@ def filled(rng: Random, words: list[str], match: Match) -> str:
     """A path that the match takes."""
     if match.pattern is None:
         return match.exact or match.prefix or "/"
-    parts = ["/".join(some(rng, words, 2)) if s.rest else rng.choice(words) if s.param else s.text
-             for s in parse_pattern(match.pattern)]  # fmt: skip
+    parts = [
+        "/".join(some(rng, words, 2)) if s.rest else rng.choice(words) if s.param else s.text
+        for s in parse_pattern(match.pattern)
+    ]
     return "/" + "/".join(parts)
 
 
@@ -206,7 +285,9 @@ def rank_of(name: str, route: Route, host: str) -> tuple[object, ...]:
 
 
 def winner(table: dict[str, Route], asked: Request) -> str | None:
-    fit = [(rank_of(name, route, asked.host), name) for name, route in table.items() if missed(route.match, asked) is None]
+    fit = [
+        (rank_of(name, route, asked.host), name) for name, route in table.items() if missed(route.match, asked) is None
+    ]
     return min(fit)[1] if fit else None
 
 
@@ -221,8 +302,12 @@ def params(match: Match, path: str) -> tuple[str, ...]:
 
 def allowed(table: dict[str, Route], asked: Request) -> set[str]:
     """Methods with a number that would have had a route."""
-    return {method for route in table.values() for method in route.match.methods
-            if method in _route.METHODS and missed(route.match, asked._replace(method=method)) is None}  # fmt: skip
+    return {
+        method
+        for route in table.values()
+        for method in route.match.methods
+        if method in _route.METHODS and missed(route.match, asked._replace(method=method)) is None
+    }
 
 
 def found_by_c(router: Asked, asked: Request) -> tuple[str | None, _route.Found]:
