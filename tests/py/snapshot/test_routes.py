@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.micro import routes_10k
 from fastgw import _layout
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import SEGMENTS_MAX
+from fastgw.snapshot import routes
+from fastgw.snapshot.precedence import Request, missed, narrowest, rank
 from fastgw.snapshot.routes import LABELS_MAX, SnapshotError, covering
-from tests.py.snapshot.make import Asked
+from tests.py.snapshot.make import Asked, Segment
 
 
 class TestPaths:
@@ -184,3 +187,45 @@ class TestTheRest:
     def test_nothing_at_all(self):
         asked = Asked({})
         assert asked("/") is None and asked("*", method="OPTIONS") is None
+
+
+class TestEdges:
+    """The table that all edges are found in."""
+
+    routes = {f"r{i:03}": Match(hosts=(f"h{i % 7}",), prefix=f"/a{i % 50}/b{i}") for i in range(300)}
+
+    def table(self, asked: Asked) -> tuple[int, list[int]]:
+        """Its mask, and for each slot whether it is taken."""
+        read = Segment(asked.segment)
+        top = read.top("routes")
+        return top["edge_mask"], [int(row["node"] != 0) for row in read.rows("edge", top["edges"])]
+
+    def test_half_full_at_most_and_its_last_slot_is_empty(self):
+        mask, taken = self.table(Asked(self.routes))
+        assert mask & (mask + 1) == 0 and 2 * sum(taken) <= mask + 1 < len(taken) and taken[-1] == 0
+
+    def test_a_search_that_would_be_long_makes_it_larger(self, monkeypatch):
+        plain = self.table(Asked(self.routes))[0]
+        monkeypatch.setattr(routes, "_RUN_MAX", 4)
+        asked = Asked(self.routes)
+        mask, taken = self.table(asked)
+        assert mask > plain and "11111" not in "".join(map(str, taken))
+        assert all(asked(f"/a{i % 50}/b{i}", f"h{i % 7}") == name for i, name in enumerate(self.routes))
+
+
+def test_the_routes_of_the_benchmark_are_found_by_the_model_too():
+    made = routes_10k.config(1500)
+    asked = list(routes_10k.requests(made))
+    router = Asked(dict(made.routes))
+    for request in asked[::25]:
+        found = router.router.find(request.head)
+        fields = [line.split(": ") for line in request.head.decode().split("\r\n")[1:-2]]
+        seen = Request(
+            request.head.split(b" ")[0].decode(), *found.target, tuple((name, value) for name, value in fields)
+        )
+        fit = [
+            (rank(name, route.match, route.priority, narrowest(route.match, seen.host) or ""), name)
+            for name, route in made.routes.items()
+            if missed(route.match, seen) is None
+        ]
+        assert found.route is not None and list(made.routes)[found.route] == min(fit)[1], request
