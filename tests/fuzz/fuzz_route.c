@@ -128,10 +128,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 static uint32_t next_random(uint32_t *seed) { return *seed = *seed * 1664525u + 1013904223u, *seed >> 8; }
 
-/* One word: a near number, another word of the segment (often an offset of the same kind), a single byte, or anything. */
+/* One word: a near number, another word of the segment (best one of a record beside it: an offset of the same kind), a single
+ * bit, or anything. */
 static void change_word(uint8_t *seg, uint32_t words, uint32_t *seed)
 {
-    uint32_t at = next_random(seed) % words, other = next_random(seed) % words, value, taken;
+    uint32_t at = next_random(seed) % words, far = next_random(seed) % words, value, taken;
+    uint32_t near = at + 2 * (next_random(seed) % 65) - 64, other = next_random(seed) % 2 && near < words ? near : far;
     memcpy(&value, seg + 4 * at, 4), memcpy(&taken, seg + 4 * other, 4);
     switch (next_random(seed) % 8) {
     case 0: case 1: value += next_random(seed) % 65 - 32; break;
