@@ -115,13 +115,20 @@ cdef class Router:
         return self.answer(&request)
 
     cdef c.fgw_str host_of(self, c.fgw_head *h, c.fgw_target *target, char *place):
-        cdef c.fgw_str authority = target.authority, host
-        cdef uint16_t port = 0
-        cdef const c.fgw_field *field = c.fgw_head_find(h, c.FGW_H_HOST)
-        if authority.n == 0 and field is not NULL:
-            authority = c.fgw_head_value(h, field)
-        if not c.fgw_authority_split(authority, &host, &port, True):
-            raise Refused("bad_host", "the host is malformed", 400)
+        """RFC 9112 section 3.2: exactly one Host from 1.1 on; the authority of an absolute target wins over it."""
+        cdef c.fgw_str authority, host
+        cdef uint16_t port = 0, i
+        cdef int seen = 0
+        authority = c.fgw_str(place, 0)
+        for i in range(h.nfields):
+            if h.fields[i].id == c.FGW_H_HOST:
+                authority = c.fgw_head_value(h, &h.fields[i])
+                seen += 1
+        if seen > 1 or (seen == 0 and h.minor > 0) or not c.fgw_authority_split(authority, &host, &port, True):
+            refuse(c.FGW_E_BAD_HOST)
+        if target.authority.n:
+            authority = target.authority
+            c.fgw_authority_split(authority, &host, &port, True)       # fgw_target_parse has looked at it
         return c.fgw_str(place, c.fgw_host_fold(host, place))
 
     cdef answer(self, c.fgw_route_in *request):

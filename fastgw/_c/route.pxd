@@ -9,6 +9,7 @@ cdef extern from "base/str.h" nogil:
 
 
 cdef extern from "base/err.h" nogil:
+    const int FGW_E_BAD_HOST
     const char *fgw_err_word(int code)
     const char *fgw_err_text(int code)
     int fgw_err_status(int code)
@@ -16,7 +17,7 @@ cdef extern from "base/err.h" nogil:
 
 cdef extern from "http/fields.h" nogil:
     struct fgw_field:
-        pass
+        uint8_t id
     int FGW_H_HOST
 
 
@@ -29,7 +30,8 @@ cdef extern from "http/head.h" nogil:
         uint16_t max_fields
     struct fgw_head:
         fgw_field *fields
-        uint8_t method, err
+        uint16_t nfields
+        uint8_t method, minor, err
     int fgw_method_id(fgw_str m)
     fgw_str fgw_method_name(int m)
     void fgw_head_reset(fgw_head *h)
@@ -37,7 +39,6 @@ cdef extern from "http/head.h" nogil:
     fgw_str fgw_head_value(const fgw_head *h, const fgw_field *f)
     fgw_str fgw_head_method(const fgw_head *h)
     fgw_str fgw_head_target(const fgw_head *h)
-    const fgw_field *fgw_head_find(const fgw_head *h, int id)
 
 
 cdef extern from "http/target.h" nogil:

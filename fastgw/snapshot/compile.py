@@ -19,6 +19,7 @@ from .routes import Entry, SnapshotError, write_trie
 __all__ = ["SlotGiver", "Slots", "Snapshot", "SnapshotError", "compile", "routes_of"]
 
 _CONNECTIONS_MAX = 10_000_000
+_STRIP_MAX = 0xFFFF
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -216,6 +217,13 @@ def routes_segment(config: Config, routes: Mapping[str, Route]) -> tuple[int, by
     return w.finish()
 
 
+def _strip(name: str, route: Route) -> int:
+    size = len((route.match.prefix or "").encode()) if route.strip_prefix else 0
+    if size > _STRIP_MAX:
+        raise SnapshotError(f"route {name}: a prefix of {size} bytes cannot be stripped; at most {_STRIP_MAX}")
+    return size
+
+
 def _route_fields(
     w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str]
 ) -> Mapping[str, int | Span]:
@@ -224,7 +232,7 @@ def _route_fields(
     fields: dict[str, int | Span] = {
         "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
         "nparams": len(params), "params": w.texts(params),
-        "strip": len((match.prefix or "").encode()) if route.strip_prefix else 0,
+        "strip": _strip(name, route),
         "chain": write_steps(w, steps, params),
         "request_ms": _first(route.timeouts.request, config.timeouts.request),
         "first_byte_ms": _first(route.timeouts.first_byte, 0),

@@ -69,7 +69,7 @@ def path_rank(match: Match) -> tuple[int, tuple[int, ...]]:
     if match.pattern is not None:
         return 1, shape(parse_pattern(match.pattern))
     prefix = match.prefix or ""
-    return 2, (-2 * prefix.rstrip("/").count("/") - prefix.endswith("/"),)
+    return 2, (prefix.endswith("/") - 2 * prefix.count("/"),)  # "/a" takes what "/a/" does, and "/a" too
 
 
 def rank(name: str, match: Match, priority: int, host: str) -> tuple[object, ...]:

@@ -16,6 +16,13 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
+/* The words between the first 16 bytes and the last: long texts are rare, and their loop would cost the others registers. */
+static __attribute__((noinline)) uint64_t hash_middle(uint64_t a, const char *p, uint32_t n)
+{
+    for (uint32_t i = 16; i + 16 < n; i += 8) a = mix(a ^ load8(p + i), 0x1d8e4e27c47d124fu);
+    return a;
+}
+
 /* In wyhash's manner: words from both ends, which overlap in texts that they do not fill; the middle of long texts is folded in.
  * Texts are of the configuration and hold no controls, so a factor is never 0 by their length alone. */
 static inline uint64_t hash_of(const char *p, uint32_t n)
@@ -24,7 +31,7 @@ static inline uint64_t hash_of(const char *p, uint32_t n)
     if (n >= 8) {
         a = load8(p), b = load8(p + n - 8);
         if (n > 16) a ^= mix(load8(p + 8), load8(p + n - 16) ^ 0x589965cc75374cc3u);
-        for (uint32_t i = 16; i + 16 < n; i += 8) a = mix(a ^ load8(p + i), 0x1d8e4e27c47d124fu);
+        if (fgw_unlikely(n > 32)) a = hash_middle(a, p, n);
     } else if (n >= 4) {
         a = load4(p), b = load4(p + n - 4);
     } else if (n) {
@@ -38,13 +45,18 @@ uint64_t fgw_route_hash(const char *p, uint32_t n) { return hash_of(p, n); }
 static inline bool same8(const char *a, const char *b) { return load8(a) == load8(b); }
 static inline bool same16(const char *a, const char *b)
 {
-    return ((load8(a) ^ load8(b)) | (load8(a + 8) ^ load8(b + 8))) == 0;
+#ifdef __SSE2__
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)a), _mm_loadu_si128((const __m128i *)b))) == 0xffff;
+#else
+    return same8(a, b) && same8(a + 8, b + 8);
+#endif
 }
 
 static inline bool same(const char *a, const char *b, uint32_t n)
 {
     if (n >= 16) {
-        for (uint32_t i = 0; i + 16 < n; i += 16)
+        if (!same16(a, b)) return false;
+        for (uint32_t i = 16; fgw_unlikely(i + 16 < n); i += 16)
             if (!same16(a + i, b + i)) return false;
         return same16(a + n - 16, b + n - 16);
     }
@@ -152,19 +164,29 @@ static inline const struct fgw_l_node *child_by_edge(const struct walk *w, uint3
     return NULL;
 }
 
+static inline const struct fgw_l_node *only_child(const struct walk *w, const struct fgw_l_node *n, uint32_t *from)
+{
+    const struct fgw_l_node *only = at(w, n->only);
+    uint32_t next = behind_text(w, only, *from);
+    return next ? *from = next, only : NULL;
+}
+
+static inline uint32_t offset_of(const struct walk *w, const struct fgw_l_node *n) { return (uint32_t)((const char *)n - w->seg); }
+
 /* The child that the path's text leads to; `from` is advanced to the segment behind it. NULL: none. */
 static inline const struct fgw_l_node *literal_child(const struct walk *w, const struct fgw_l_node *n, uint32_t *from)
 {
     if (n->fanout == FGW_FANOUT_NONE) return NULL;
-    if (n->fanout == FGW_FANOUT_ONE) {
-        const struct fgw_l_node *only = at(w, n->only);
-        uint32_t next = behind_text(w, only, *from);
-        return next ? *from = next, only : NULL;
-    }
-    uint32_t parent = (uint32_t)((const char *)n - w->seg), most = top(w)->segment_max;
-    if (*from == 1) return child_by_edge(w, parent, w->first_hash, from);
-    uint32_t len = segment_end(w->in->path, *from, most) - *from;
-    return len > most ? NULL : child_by_edge(w, parent, hash_of(w->in->path.p + *from, len), from);
+    if (n->fanout == FGW_FANOUT_ONE) return only_child(w, n, from);
+    uint32_t most = top(w)->segment_max, len = segment_end(w->in->path, *from, most) - *from;
+    return len > most ? NULL : child_by_edge(w, offset_of(w, n), hash_of(w->in->path.p + *from, len), from);
+}
+
+/* The same of a root, whose hash all roots share. */
+static inline const struct fgw_l_node *first_child(const struct walk *w, const struct fgw_l_node *root, uint32_t *from)
+{
+    if (root->fanout == FGW_FANOUT_EDGES) return child_by_edge(w, offset_of(w, root), w->first_hash, from);
+    return root->fanout == FGW_FANOUT_ONE ? only_child(w, root, from) : NULL;
 }
 
 /* ---- leaves ---- */
@@ -196,18 +218,20 @@ static inline bool try_chain(struct walk *w, uint32_t off)
 
 /* ---- paths ---- */
 
-/* Down by texts alone as far as it goes; something is left of the path. Afterwards the path ended (*from lies behind it) or no child of *n fits. Returns
- * whether some node on the way, where the path goes on, has a parameter or a {rest*}. */
-static inline bool descend(const struct walk *w, const struct fgw_l_node **n, uint32_t *from)
+static inline uint32_t forks(const struct fgw_l_node *n) { return n->param | n->rest; }
+
+/* Down by texts alone as far as it goes; something is left of the path. Afterwards the path ended (*from lies behind it) or no
+ * child of *n fits. Returns whether some node on the way, where the path goes on, has a parameter or a {rest*}. */
+static inline uint32_t descend(const struct walk *w, const struct fgw_l_node **n, uint32_t *from)
 {
-    uint32_t forks = 0;
+    uint32_t forked = 0;
     do {
-        forks |= (*n)->param | (*n)->rest;
+        forked |= forks(*n);
         const struct fgw_l_node *to = literal_child(w, *n, from);
         if (!to) break;
         *n = to;
     } while (*from <= w->in->path.n);
-    return forks != 0;
+    return forked;
 }
 
 static bool try_rest(struct walk *w, const struct fgw_l_node *n, uint32_t from)
@@ -261,9 +285,14 @@ static __attribute__((noinline)) bool find_forked(struct walk *w, const struct f
     return (leaf && try_leaf(w, leaf)) || find_pattern(w, n, from) || try_chain(w, prefixes);
 }
 
-static inline bool find_path(struct walk *w, const struct fgw_l_node *n, uint32_t from)
+static inline bool find_path(struct walk *w, const struct fgw_l_node *root)
 {
-    if (descend(w, &n, &from)) return find_forked(w, n, from);
+    uint32_t from = 1;
+    const struct fgw_l_node *n = first_child(w, root, &from);
+    uint32_t forked = forks(root);
+    if (!n) n = root;
+    else if (from <= w->in->path.n) forked |= descend(w, &n, &from);
+    if (forked) return find_forked(w, n, from);
     return try_chain(w, from > w->in->path.n ? n->ended : n->goes_on);
 }
 
@@ -348,6 +377,6 @@ bool fgw_route_find(const void *seg, const struct fgw_route_in *in, struct fgw_r
     if (fgw_unlikely(!in->path.n || in->path.p[0] != '/')) return find_star(&w, t, end);
     uint64_t first = first_segment(&w);
     for (; t < end; t++)
-        if (t->firsts & first && find_path(&w, at(&w, t->root), 1)) return true;
+        if (t->firsts & first && find_path(&w, at(&w, t->root))) return true;
     return none(&w);
 }

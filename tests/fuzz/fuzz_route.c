@@ -1,7 +1,9 @@
-/* A segment that passes fgw_seg_check can be routed over without leaving it. Input:
- *   u32 n (little endian) · n bytes of a ROUTES segment · what remains: requests, each METHOD HOST PATH QUERY and a newline.
- * The header of the segment is made good first, and the mutator changes a segment word by word in place: inserted bytes would
- * shift all that offsets point to, and no such segment passes the check. */
+/* A segment that passes fgw_seg_check can be routed over without leaving it, whatever the request. Input:
+ *   u32 n (little endian) · n bytes of a ROUTES segment · what remains: requests, one a line:
+ *   METHOD HOST PATH QUERY NAME:VALUE ...
+ * The header of the segment is made good first. One mutation in three leaves the segment as it is and changes the requests, so
+ * that good segments are asked much; the others change it word by word in place: inserted bytes would shift all that offsets
+ * point to, and no such segment passes the check. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
@@ -12,6 +14,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+enum { FIELDS = 8 };
 
 static struct fgw_str word(const char **p, const char *end)
 {
@@ -34,6 +38,20 @@ static void touch(struct fgw_str s)                         /* ASan looks on */
     for (uint32_t i = 0; i < s.n; i++) sink = s.p[i];
 }
 
+/* Parameters stand in the path in their order and take whole segments; only the last may be empty or hold a slash. */
+static void params(struct fgw_str path, const struct fgw_route_out *out)
+{
+    const char *from = path.p + 1;
+    for (uint32_t i = 0, n = out->route->nparams; i < n; i++) {
+        struct fgw_str s = out->params[i];
+        inside(path.p, path.n, s.p, s.n);
+        if (s.p < from || s.p[-1] != '/') abort();
+        from = s.p + s.n;
+        if (from < path.p + path.n && *from != '/') abort();
+        if (i + 1 < n && (!s.n || memchr(s.p, '/', s.n))) abort();
+    }
+}
+
 static void route(const char *seg, size_t seg_n, const struct fgw_route_in *in)
 {
     struct fgw_route_out out;
@@ -44,24 +62,47 @@ static void route(const char *seg, size_t seg_n, const struct fgw_route_in *in)
     }
     inside(seg, seg_n, out.route, sizeof *out.route);
     touch(fgw_l_text(seg, out.route->name)), touch(fgw_l_text(seg, out.route->pattern));
-    if (out.route->nparams > FGW_PARAMS_MAX) abort();
-    for (uint32_t i = 0; i < out.route->nparams; i++) inside(in->path.p, in->path.n, out.params[i].p, out.params[i].n);
+    if (out.route->nparams > FGW_PARAMS_MAX || out.allow) abort();
+    params(in->path, &out);
     struct fgw_str rest = fgw_route_rest(out.route, in->path);
     inside(in->path.p, in->path.n, rest.p, rest.n);
 }
 
-/* The request's head of one field, if the path is short enough to be one's value. */
+/* A block of its own, so that ASan sees the first byte read past it. */
+static char *own(struct fgw_str *s)
+{
+    char *p = malloc(s->n);
+    if (s->n) memcpy(p, s->p, s->n);
+    return (char *)(s->p = p);
+}
+
+/* What is left of a line as fields: every word with a colon. */
+static void read_fields(struct fgw_head *h, const char **p, const char *end)
+{
+    while (*p < end && **p != '\n') {
+        struct fgw_str s = word(p, end);
+        const char *colon = s.n ? memchr(s.p, ':', s.n) : NULL;
+        if (!colon || h->nfields == FIELDS) continue;
+        uint32_t name = (uint32_t)(colon - s.p);
+        uint8_t id = (uint8_t)fgw_field_id(s.p, name);
+        h->known |= 1ull << id;
+        h->fields[h->nfields++] = (struct fgw_field){.name = (uint32_t)(s.p - h->base), .name_len = (uint16_t)name, .id = id,
+            .value = (uint32_t)(colon + 1 - h->base), .value_len = s.n - name - 1};
+    }
+}
+
 static void ask(const char *seg, size_t seg_n, const char **p, const char *end)
 {
-    struct fgw_route_in in = {.method = word(p, end)};
+    struct fgw_field fields[FIELDS];
+    struct fgw_head h = {.base = *p, .fields = fields};
+    struct fgw_route_in in = {.method = word(p, end), .head = &h};
     in.method_id = (uint8_t)fgw_method_id(in.method);
     in.host = word(p, end), in.path = word(p, end), in.query = word(p, end);
-    struct fgw_field f = {.value_len = in.path.n};
-    struct fgw_head h = {.base = in.path.p, .fields = &f, .nfields = in.path.n > 0, .known = ~0ull};
-    f.name_len = (uint16_t)(in.path.n < 9 ? in.path.n : 9);
-    in.head = &h;
-    if (in.path.n && (in.path.p[0] == '/' || fgw_str_eq(in.path, FGW_STR("*")))) route(seg, seg_n, &in);
+    read_fields(&h, p, end);
     if (*p < end) ++*p;
+    char *blocks[3] = {own(&in.host), own(&in.path), own(&in.query)};
+    if (!in.path.n || in.path.p[0] == '/' || fgw_str_eq(in.path, FGW_STR("*"))) route(seg, seg_n, &in);
+    for (int i = 0; i < 3; i++) free(blocks[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,10 +128,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 static uint32_t next_random(uint32_t *seed) { return *seed = *seed * 1664525u + 1013904223u, *seed >> 8; }
 
-/* One word: a near number, another word of the segment (often an offset of the same kind), a single byte, or anything. */
+/* One word: a near number, another word of the segment (best one of a record beside it: an offset of the same kind), a single
+ * bit, or anything. */
 static void change_word(uint8_t *seg, uint32_t words, uint32_t *seed)
 {
-    uint32_t at = next_random(seed) % words, other = next_random(seed) % words, value, taken;
+    uint32_t at = next_random(seed) % words, far = next_random(seed) % words, value, taken;
+    uint32_t near = at + 2 * (next_random(seed) % 65) - 64, other = next_random(seed) % 2 && near < words ? near : far;
     memcpy(&value, seg + 4 * at, 4), memcpy(&taken, seg + 4 * other, 4);
     switch (next_random(seed) % 8) {
     case 0: case 1: value += next_random(seed) % 65 - 32; break;

@@ -1,19 +1,17 @@
-"""The C router over compiled segments: the order of precedence by examples, and against the model in plain Python."""
+"""The compiled trie, asked through the C router: the order of precedence by examples, and the limits."""
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from benchmarks.micro import routes_10k
 from fastgw import _layout
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import SEGMENTS_MAX
+from fastgw.snapshot import routes
 from fastgw.snapshot.precedence import Request, missed, narrowest, rank
 from fastgw.snapshot.routes import LABELS_MAX, SnapshotError, covering
-from tests.py.snapshot.make import Asked
+from tests.py.snapshot.make import Asked, Segment
 
 
 class TestPaths:
@@ -22,10 +20,24 @@ class TestPaths:
         assert [asked(path) for path in ("/u/1", "/u/2", "/u/1/2", "/u/2/2")] == ["c", "b", "a", None]
 
     def test_prefixes_end_at_segments(self):
-        asked = Asked({"a": Match(prefix="/a"), "ab": Match(prefix="/a/b"), "under": Match(prefix="/a/b/"), "root": Match(prefix="/")})
+        asked = Asked(
+            {
+                "a": Match(prefix="/a"),
+                "ab": Match(prefix="/a/b"),
+                "under": Match(prefix="/a/b/"),
+                "root": Match(prefix="/"),
+            }
+        )
         assert [asked(p) for p in ("/a", "/a/", "/ab", "/a/b", "/a/b/", "/a/b/c", "/a/bc", "/")] == [
-            "a", "a", "root", "ab", "under", "under", "a", "root",
-        ]  # fmt: skip
+            "a",
+            "a",
+            "root",
+            "ab",
+            "under",
+            "under",
+            "a",
+            "root",
+        ]
 
     def test_no_path_takes_star_too_and_a_prefix_does_not(self):
         asked = Asked({"all": Match(), "root": Match(prefix="/"), "rest": Match(pattern="/{all*}")})
@@ -34,9 +46,13 @@ class TestPaths:
         assert asked("/*") == "rest"
 
     def test_parameters(self):
-        asked = Asked({
-            "one": Match(pattern="/o/{id}"), "two": Match(pattern="/o/{id}/i/{item}"), "rest": Match(pattern="/f/{path*}"),
-        })  # fmt: skip
+        asked = Asked(
+            {
+                "one": Match(pattern="/o/{id}"),
+                "two": Match(pattern="/o/{id}/i/{item}"),
+                "rest": Match(pattern="/f/{path*}"),
+            }
+        )
         assert asked.find("GET", "/o/7").params == ("7",)
         assert asked.find("GET", "/o/7/i/a%20b").params == ("7", "a%20b")
         assert asked.find("GET", "/f/").params == ("",)
@@ -44,13 +60,23 @@ class TestPaths:
         assert asked("/o/") is None and asked("/f") is None and asked("/o/7/i/") is None
 
     def test_literals_first_from_the_left_and_back_again(self):
-        asked = Asked({
-            "lp": Match(pattern="/a/{x}/c"), "pl": Match(pattern="/{x}/b/c"), "pp": Match(pattern="/{x}/{y}/{z}"),
-            "deep": Match(pattern="/a/b/d/e"), "rest": Match(pattern="/a/{r*}"),
-        })  # fmt: skip
+        asked = Asked(
+            {
+                "lp": Match(pattern="/a/{x}/c"),
+                "pl": Match(pattern="/{x}/b/c"),
+                "pp": Match(pattern="/{x}/{y}/{z}"),
+                "deep": Match(pattern="/a/b/d/e"),
+                "rest": Match(pattern="/a/{r*}"),
+            }
+        )
         assert [asked(p) for p in ("/a/b/c", "/x/b/c", "/x/y/z", "/a/b/d", "/a/b/d/e", "/b/b/d")] == [
-            "lp", "pl", "pp", "rest", "deep", "pp",
-        ]  # fmt: skip
+            "lp",
+            "pl",
+            "pp",
+            "rest",
+            "deep",
+            "pp",
+        ]
 
     def test_as_many_segments_as_may_be_written(self):
         path = "/x" * SEGMENTS_MAX
@@ -58,7 +84,9 @@ class TestPaths:
         assert asked(path) == "exact" and asked(path[2:] + "/y") == "pattern"
 
     def test_sixteen_parameters(self):
-        asked = Asked({"p": Match(pattern="".join(f"/{{p{i}}}" for i in range(16))), "q": Match(pattern="/{a}/{b}/{r*}")})
+        asked = Asked(
+            {"p": Match(pattern="".join(f"/{{p{i}}}" for i in range(16))), "q": Match(pattern="/{a}/{b}/{r*}")}
+        )
         assert asked.find("GET", "/v" * 16).params == ("v",) * 16
         assert asked.find("GET", "/v" * 17).params == ("v", "v", "/".join("v" * 15))
 
@@ -74,14 +102,21 @@ class TestPaths:
 
 class TestHosts:
     def test_exact_then_longest_wildcard_then_any(self):
-        asked = Asked({
-            "exact": Match(hosts=("api.example.org",), exact="/1"), "long": Match(hosts=("*.example.org",), exact="/2"),
-            "short": Match(hosts=("*.org",), prefix="/"), "any": Match(),
-        })  # fmt: skip
+        asked = Asked(
+            {
+                "exact": Match(hosts=("api.example.org",), exact="/1"),
+                "long": Match(hosts=("*.example.org",), exact="/2"),
+                "short": Match(hosts=("*.org",), prefix="/"),
+                "any": Match(),
+            }
+        )
         assert [asked(path, "api.example.org") for path in ("/1", "/2", "/3")] == ["exact", "long", "short"]
         assert [asked("/2", host) for host in ("a.b.example.org", "example.org", "org", "api.example.com")] == [
-            "long", "short", "any", "any",
-        ]  # fmt: skip
+            "long",
+            "short",
+            "any",
+            "any",
+        ]
 
     def test_folded_and_without_port(self):
         asked = Asked({"a": Match(hosts=("api.example.org",)), "six": Match(hosts=("[::1]",))})
@@ -106,17 +141,25 @@ class TestHosts:
 
 class TestTheRest:
     def test_priority_comes_before_all(self):
-        asked = Asked({"exact": Match(hosts=("h",), exact="/a"), "first": Route(match=Match(methods=("GET",)), priority=1, to="u"),
-                       "last": Route(match=Match(hosts=("h",), exact="/b"), priority=-1, to="u")})  # fmt: skip
+        asked = Asked(
+            {
+                "exact": Match(hosts=("h",), exact="/a"),
+                "first": Route(match=Match(methods=("GET",)), priority=1, to="u"),
+                "last": Route(match=Match(hosts=("h",), exact="/b"), priority=-1, to="u"),
+            }
+        )
         assert asked("/a", "h") == "first" and asked("/a", "h", method="PUT") == "exact"
         assert asked("/b", "h", method="PUT") == "last"
 
     def test_method_headers_query_name(self):
         routes = {
-            "z-method": Match(exact="/", methods=("GET",)), "y-headers": Match(exact="/", headers={"a": "1", "b": "1"}),
-            "x-header": Match(exact="/", headers={"a": "1"}), "w-query": Match(exact="/", query={"q": "1"}),
-            "b": Match(exact="/"), "a": Match(exact="/"),
-        }  # fmt: skip
+            "z-method": Match(exact="/", methods=("GET",)),
+            "y-headers": Match(exact="/", headers={"a": "1", "b": "1"}),
+            "x-header": Match(exact="/", headers={"a": "1"}),
+            "w-query": Match(exact="/", query={"q": "1"}),
+            "b": Match(exact="/"),
+            "a": Match(exact="/"),
+        }
         asked = Asked(routes)
         all_fit = ("/?q=1", "x", "a: 1", "b: 1")
         assert asked(*all_fit) == "z-method"
@@ -128,10 +171,13 @@ class TestTheRest:
         assert [asked("/", method=m) for m in ("PURGE", "GET", "BAN", "PUT")] == ["a", "a", "b", "b"]
 
     def test_allow_is_told_only_when_the_method_alone_failed(self):
-        asked = Asked({
-            "get": Match(exact="/a", methods=("GET", "PURGE")), "put": Match(pattern="/{x}", methods=("PUT",)),
-            "header": Match(exact="/a", methods=("PATCH",), headers={"x": "1"}),
-        })  # fmt: skip
+        asked = Asked(
+            {
+                "get": Match(exact="/a", methods=("GET", "PURGE")),
+                "put": Match(pattern="/{x}", methods=("PUT",)),
+                "header": Match(exact="/a", methods=("PATCH",), headers={"x": "1"}),
+            }
+        )
         assert asked.find("POST", "/a").allow == ("GET", "PUT")
         assert asked.find("POST", "/a", "x", "x: 1").allow == ("GET", "PUT", "PATCH")
         assert asked.find("POST", "/b").allow == ("PUT",) and asked.find("POST", "/a/b").allow == ()
@@ -143,61 +189,43 @@ class TestTheRest:
         assert asked("/") is None and asked("*", method="OPTIONS") is None
 
 
-# ---- against the model
+class TestEdges:
+    """The table that all edges are found in."""
 
-WORDS = ["a", "a", "a", "b", "b", "abcdefgh", "abcdefghi", "a-long-segment-of-more-than-sixteen"]
-HOSTS = ["a.org", "b.a.org", "c.b.a.org", "org", "x", ""]
-PATTERNS = ["a.org", "b.a.org", "*.a.org", "*.b.a.org", "*.org", "x"]
-METHODS = ["GET", "PUT", "PURGE"]
+    routes = {f"r{i:03}": Match(hosts=(f"h{i % 7}",), prefix=f"/a{i % 50}/b{i}") for i in range(300)}
 
+    def table(self, asked: Asked) -> tuple[int, list[int]]:
+        """Its mask, and for each slot whether it is taken."""
+        read = Segment(asked.segment)
+        top = read.top("routes")
+        return top["edge_mask"], [int(row["node"] != 0) for row in read.rows("edge", top["edges"])]
 
-def some(rng: Random, choices: list[str], most: int) -> list[str]:
-    return [rng.choice(choices) for _ in range(rng.randint(0, most))]
+    def test_half_full_at_most_and_its_last_slot_is_empty(self):
+        mask, taken = self.table(Asked(self.routes))
+        assert mask & (mask + 1) == 0 and 2 * sum(taken) <= mask + 1 < len(taken) and taken[-1] == 0
 
-
-def path(rng: Random) -> dict[str, str]:
-    kind = rng.choice(["exact", "prefix", "prefix", "pattern", "pattern", "none"])
-    words, end = some(rng, WORDS, 3), rng.choice([[], [], [""]])
-    if kind == "pattern":
-        words = [f"{{p{i}}}" if rng.random() < 0.5 else word for i, word in enumerate(words)]
-        end = rng.choice([[], end, ["{rest*}"]])
-    return {} if kind == "none" else {kind: "/" + "/".join([*words, *end])}
-
-
-def flags(rng: Random, names: list[str]) -> dict[str, str]:
-    return {name: rng.choice("12") for name in names if rng.random() < 0.15}
-
-
-def route(rng: Random) -> Route:
-    match = Match(
-        **path(rng), hosts=tuple(some(rng, PATTERNS, 2)), methods=tuple(some(rng, METHODS, 2)),
-        headers=flags(rng, ["x-a", "user-agent"]), query=flags(rng, ["p", "q"]),
-    )  # fmt: skip
-    return Route(match=match, priority=rng.choice([0, 0, 0, 0, 1, -1]), to="u")
+    def test_a_search_that_would_be_long_makes_it_larger(self, monkeypatch):
+        plain = self.table(Asked(self.routes))[0]
+        monkeypatch.setattr(routes, "_RUN_MAX", 4)
+        asked = Asked(self.routes)
+        mask, taken = self.table(asked)
+        assert mask > plain and "11111" not in "".join(map(str, taken))
+        assert all(asked(f"/a{i % 50}/b{i}", f"h{i % 7}") == name for i, name in enumerate(self.routes))
 
 
-def request(rng: Random) -> Request:
-    query = "&".join(f"{rng.choice('pq')}={rng.choice('12')}" for _ in range(rng.randint(0, 3)))
-    fields = tuple((rng.choice(["X-A", "user-agent"]), rng.choice("12")) for _ in range(rng.randint(0, 3)))
-    words = "/".join([*some(rng, WORDS, 4), *rng.choice([[], [], [""]])])
-    return Request(rng.choice(METHODS), rng.choice(HOSTS), f"/{words}", query, fields)
-
-
-def winner(table: dict[str, Route], asked: Request) -> str | None:
-    """What the model in plain Python says."""
-    fit = [(rank(name, route.match, route.priority, narrowest(route.match, asked.host) or ""), name)
-           for name, route in table.items() if missed(route.match, asked) is None]  # fmt: skip
-    return min(fit)[1] if fit else None
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.integers(0, 2**64), st.integers(1, 40))
-def test_the_router_agrees_with_the_model(seed, count):
-    rng = Random(seed)
-    table = {f"r{i:02}": route(rng) for i in range(count)}
-    router = Asked(table, merge_slashes=False)
-    for _ in range(25):
-        asked = request(rng)
-        target = asked.path + (f"?{asked.query}" if asked.query else "")
-        fields = [f"{name}: {value}" for name, value in asked.headers]
-        assert router(target, asked.host, *fields, method=asked.method) == winner(table, asked), (asked, table)
+def test_the_routes_of_the_benchmark_are_found_by_the_model_too():
+    made = routes_10k.config(1500)
+    asked = list(routes_10k.requests(made))
+    router = Asked(dict(made.routes))
+    for request in asked[::25]:
+        found = router.router.find(request.head)
+        fields = [line.split(": ") for line in request.head.decode().split("\r\n")[1:-2]]
+        seen = Request(
+            request.head.split(b" ")[0].decode(), *found.target, tuple((name, value) for name, value in fields)
+        )
+        fit = [
+            (rank(name, route.match, route.priority, narrowest(route.match, seen.host) or ""), name)
+            for name, route in made.routes.items()
+            if missed(route.match, seen) is None
+        ]
+        assert found.route is not None and list(made.routes)[found.route] == min(fit)[1], request
