@@ -276,6 +276,21 @@ def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
             conv.warn(node.get("trusted_proxies") or node, "trusted_proxies", fault)
 
 
+def unseen_fields(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """A route that asks for a field which normalize.underscores never lets arrive."""
+    policies = {name: (each.normalize or value.normalize).underscores for name, each in value.listeners.items()}
+    routes = node.get("routes") or node
+    for name, route in value.routes.items():
+        if "allow" in {policies.get(listener) for listener in route.listeners or policies}:
+            continue
+        for field in route.match.headers:
+            if "_" in field:
+                at = f"{join('routes', name)}.match.headers"
+                fault = Fault("FGW1902", f"no field `{field}` ever arrives: its name has an underscore",
+                              hint="set normalize.underscores to allow")  # fmt: skip
+                conv.warn(_key(routes, name), join(at, field), fault)
+
+
 def unused_upstreams(conv: "Converter", value: Config, node: Node, path: str) -> None:
     routes, upstreams = node.get("routes"), node.get("upstreams")
     wanted = [entry.get("to") for _, entry in routes.items] if routes is not None and routes.kind == "map" else []
@@ -298,5 +313,5 @@ RULES: dict[type, tuple[Any, ...]] = {
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
     Route: (route_target, route_strip, route_templates),
-    Config: (binds, same_matches, trust, unused_upstreams),
+    Config: (binds, same_matches, trust, unseen_fields, unused_upstreams),
 }

@@ -76,7 +76,10 @@ static void on_full(struct fgw_accept *a)
 }
 
 /* ---- listeners ---- */
-static void on_conn(struct fgw_accept *a, int fd, const struct sockaddr *sa) { fgw_front_accept(fgw_container(a, struct fgw_door, a)->l, fd, sa); }
+static void on_conn(struct fgw_accept *a, int fd, const struct sockaddr *sa)
+{
+    fgw_front_accept(fgw_container(a, struct fgw_door, a)->l, fd, sa);
+}
 
 static struct fgw_listener *listener_of(const struct fgw_worker *w, uint32_t id)
 {
@@ -105,7 +108,8 @@ static void listener_apply(struct fgw_listener *l, const struct fgw_l_settings *
         .body = {s->chunk_ext_max, s->chunk_ext_total, s->trailer_max, (uint16_t)s->trailer_fields}, .window = s->buffer_high,
         .head_ms = s->head_ms, .body_idle_ms = s->body_idle_ms, .body_rate = s->body_rate, .send_idle_ms = s->send_idle_ms,
         .send_rate = s->send_rate, .keepalive_ms = s->keepalive_ms, .connection_ms = s->connection_ms, .tunnel_idle_ms = s->tunnel_idle_ms,
-        .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests, .body_max = s->body_max, .underscores = s->underscores};
+        .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests,
+        .body_max = s->body_max, .underscores = s->underscores};
 }
 
 int fgw_worker_listen(struct fgw_worker *w, uint32_t id, uint32_t socket_id, int fd, bool shared, char *err, size_t err_n)

@@ -38,7 +38,8 @@ struct fgw_proxy_stage {
     struct fgw_timer timer;
     struct fgw_job dead;
     void *owner;
-    /* Once: FGW_E_NONE with the address it told (src->len 0: "UNKNOWN", keep the socket's), or why it was closed (fd -1). fd is the callee's again; the stage's memory is its own from then on. */
+    /* Once: FGW_E_NONE with the address it told (src->len 0: "UNKNOWN", keep the socket's), or why it was closed (fd -1).
+     * fd is the callee's again; the stage's memory is its own from then on. */
     void (*done)(struct fgw_proxy_stage *s, int fd, enum fgw_err why, const struct fgw_addr *src);
 };
 int fgw_proxy_stage_init(struct fgw_proxy_stage *s, struct fgw_loop *l, int fd, uint32_t timeout_ms);
