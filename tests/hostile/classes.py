@@ -27,13 +27,16 @@ def _class(name: str, reader: str, what: str, why: str, applies: Applies) -> Cla
     return Class(name, reader, frozenset(what.split()), applies, why)
 
 
+_INTERIM = re.compile(rb"^(HTTP/1\.[01] 1\d\d [\t -~\x80-\xff]*\r\n([!-~][\t -~\x80-\xff]*\r\n)*\r\n)+")
+
+
 def _head(data: bytes) -> bytes:
     return data.partition(b"\r\n\r\n")[0] + b"\r\n"
 
 
 def _has(pattern: bytes, where: Callable[[bytes], bytes] = lambda data: data) -> Applies:
     compiled = re.compile(pattern, re.I)
-    return lambda data, ours, theirs: compiled.search(where(data)) is not None
+    return lambda data, ours, theirs: compiled.search(where(_INTERIM.sub(b"", data))) is not None
 
 
 def _word(*words: str) -> Applies:
@@ -98,14 +101,14 @@ CLASSES = [
            _all(_word("bad_chunk"), _has(rb";[^\r\n]{200}"))),
     _class("a request line in other blanks", "llhttp", STRICTER, "RFC 9112 3: exactly one SP on either side of the target; lenient splitting is optional and asks for disagreement.",
            _all(_word("bad_request_line"), _has(rb"^(\r\n)?[^\r\n]*(  | \r?\n)"))),
-    _class("empty lines before a reply, or two before a request", "llhttp", STRICTER, "RFC 9112 2.2 lets a server skip at least one empty line before a request; nothing allows it before a reply.",
-           _all(_word("bad_request_line"), _has(rb"^\r?\n"))),
+    _class("empty lines or a CR before a reply, two before a request", "llhttp", STRICTER, "RFC 9112 2.2 lets a server skip at least one empty line before a request; nothing allows it before a reply.",
+           _all(_word("bad_request_line"), _has(rb"^[\r\n]"))),
     _class("another version", "both", STRICTER, "RFC 9110 2.5: framing rules of another major version are not known; 505.",
            _word("bad_version")),
     _class("HTTP/0.9", "both", STRICTER, "Not part of HTTP/1.1 since RFC 7230: a request without a version has no answer that a client of today reads safely.",
            _all(_word("bad_request_line"), _has(rb"^(\r\n)?[^ \r\n]+ [^ \r\n]+\r?\n"))),
-    _class("a status below 100, or a reason with control bytes", "llhttp", STRICTER, "RFC 9112 4: three digits, of which RFC 9110 15 gives the first 1 to 5; the reason is text.",
-           _all(_word("bad_request_line"), _has(rb"^HTTP/1\.[01] (0|[^\r\n]*[\x00-\x08\x0b-\x1f\x7f])"))),
+    _class("a status below 100, or a reason with control bytes", "both", STRICTER, "RFC 9112 4: three digits, of which RFC 9110 15 gives the first 1 to 5; the reason is text.",
+           _all(_word("bad_request_line"), _has(rb"(^|\r\n\r\n)HTTP/1\.[01] (0|[^\r\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f])"))),
     _class("a line, field, head or count over the limit", "both", STRICTER, "RFC 9112 3, RFC 9110 5.4: limits are the server's to set (414, 431).",
            _word("line_too_long", "field_too_long", "head_too_long", "too_many_fields")),
     _class("bad before it is complete", "h11", "reject/partial", "RFC 9112 2.2 asks for no patience: h11 looks at a head, a trailer section or a chunk line when all of it is there, we at the first wrong byte.",
@@ -117,7 +120,7 @@ CLASSES = [
     _class("a method of more than 32 bytes", "h11", STRICTER, "RFC 9112 3 leaves limits to the server; 501 or 400.",
            _all(_word("bad_request_line"), _has(rb"^(\r\n)?[^ ]{33}"))),
     # ---- we take what they refuse
-    _class("the Host field is judged a layer up", "h11", LAXER, "RFC 9112 3.2 is obeyed where the request's authority is made (read_host; rows of host_rows are 400).",
+    _class("the Host field is judged a layer up", "h11", "accept/reject partial/reject", "RFC 9112 3.2 is obeyed where the request's authority is made (read_host; rows of host_rows are 400).",
            _said("Host: header")),
     _class("an empty line before a request", "h11", "accept/reject partial/reject", "RFC 9112 2.2: a server should ignore at least one.",
            _EMPTY_FIRST),

@@ -111,7 +111,7 @@ def test_no_difference_without_a_reason(engine: Engine, source) -> None:
 
 
 @settings(
-    derandomize=True, database=None, deadline=None, max_examples=4000,
+    derandomize=True, database=None, deadline=None, max_examples=3000,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(mutated())
