@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Three readers of HTTP/1 bytes with one form of answer: the engine's own parser, llhttp (httptools) and h11."""
 
 import json

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The engine's head and body parser beside llhttp and h11: every difference belongs to a class that says why (classes.py).
 
 Bytes come from the tables of this folder, from the corpora that fuzzing left, and from mutations of valid messages that
@@ -96,7 +97,7 @@ def judge(engine: Engine, kind: str, data: bytes) -> tuple[set[Class], list[str]
     for name, read in READERS.items():
         theirs = read(kind, data)
         for what in differences(ours, theirs):
-            found = next((c for c in CLASSES if c.reader in (name, "both") and what in c.what and c.applies(data, ours, theirs)), None)  # noqa: E501
+            found = next((c for c in CLASSES if c.reader in (name, "both") and what in c.what and c.applies(data, ours, theirs)), None)
             if found is None:
                 unlisted.append(f"{name}: {what} of {kind} {data!r}\n  ours:   {ours}\n  theirs: {theirs}")
             else:
