@@ -119,7 +119,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pool: Annotated[Pool, option("Connections kept.")] = Pool()
     host: Annotated[
         Literal["preserve", "rewrite"],
-        option("The Host sent: the client's, or the endpoint's address."),
+        option("The Host sent: the client's, or the endpoint's address (of a unix socket: the upstream's name)."),
     ] = "preserve"
     balance: Annotated[Balance, option("How an endpoint is picked.")] = Balance()
     timeouts: Annotated[UpstreamTimeouts, option("Timeouts of this upstream.")] = UpstreamTimeouts()

@@ -32,7 +32,7 @@ admin: {{bind: "127.0.0.1:0"}}
 
 
 class Big:
-    """An upstream in a loop of its own: /big answers BIG bytes as fast as they are taken, /big-deaf never reads the body."""
+    """An upstream in a loop of its own: /big answers BIG bytes as fast as they are taken, /big/deaf never reads the body."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -42,7 +42,7 @@ class Big:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            if b"/big-deaf" in head:
+            if b"/big/deaf" in head:
                 writer.transport.pause_reading()
                 await asyncio.sleep(PATIENCE)
             elif head.startswith(b"POST"):
@@ -174,7 +174,7 @@ def test_upstreams_that_do_not_read(gw: Gateway) -> None:
         reader, writer = await asyncio.open_connection(host, port)
         answer = asyncio.ensure_future(reader.read(-1))
         with contextlib.suppress(ConnectionError):
-            writer.write(b"POST /big-deaf HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
+            writer.write(b"POST /big/deaf HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
             while not answer.done():
                 writer.write(b"y" * 65536)
                 room = asyncio.ensure_future(writer.drain())
