@@ -18,7 +18,8 @@ struct fgw_h1_client {
     struct fgw_h1_writer w;
     struct fgw_timer read_timer, write_timer;
     struct fgw_job ready, freed, dead;
-    uint64_t window, mark;             /* mark: conn.sent when this request began */
+    int64_t window;                    /* body bytes that may still be given up; below 0 by what one read brought beyond it */
+    uint64_t mark;                     /* conn.sent when this request began */
     uint32_t requests;
     uint8_t state, in, out, infos;
     bool keep, head_request, upgrade_asked, closing, blocked;
@@ -173,14 +174,14 @@ static bool read_head(struct fgw_h1_client *c)
 
 static bool paused(struct fgw_h1_client *c)
 {
-    if (c->window) return false;
+    if (c->window > 0) return false;
     fgw_conn_want_read(&c->conn, false);
     return true;
 }
 
 static void give(struct fgw_h1_client *c, uint32_t off, uint32_t len)
 {
-    c->window -= len < c->window ? len : c->window;
+    c->window -= len;
     c->side.up->on_body(&c->side, (struct fgw_span){c->conn.in_b, c->conn.in_off + off, len});
 }
 
@@ -326,7 +327,7 @@ static void read_timeout(struct fgw_timer *t)
 {
     struct fgw_h1_client *c = fgw_container(t, struct fgw_h1_client, read_timer);
     if (c->in != IN_BODY && c->in != IN_TRAILERS) return;
-    if (!c->window) read_timer(c, c->lim->body_idle_ms);   /* held back by a slow client: that side's timers judge */
+    if (c->window <= 0) read_timer(c, c->lim->body_idle_ms);   /* held back by a slow client: that side's timers judge */
     else fail(c, FGW_E_UPSTREAM_IDLE);
 }
 
@@ -388,9 +389,9 @@ static void tunnel(struct fgw_side *side)
 static void credit(struct fgw_side *side, uint64_t n)
 {
     struct fgw_h1_client *c = of(side);
-    bool was = c->window == 0;
-    c->window += n;
-    if (!was || c->state != S_BUSY) return;
+    bool was = c->window <= 0;
+    c->window += (int64_t)n;
+    if (!was || c->window <= 0 || c->state != S_BUSY) return;
     fgw_conn_want_read(&c->conn, true);
     if (fgw_conn_in_len(&c->conn) || c->conn.eof) later(c);
 }

@@ -191,7 +191,7 @@ static void body_data(struct fgw_h1_server *s, uint32_t off, uint32_t len)
         s->discarded += len;
         return;
     }
-    s->window -= len < s->window ? len : s->window;
+    s->window -= len;
     s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off + off, len});
 }
 
@@ -205,7 +205,7 @@ static void body_end(struct fgw_h1_server *s)
 
 static bool body_paused(struct fgw_h1_server *s)
 {
-    if (s->discard || s->window) return false;
+    if (s->discard || s->window > 0) return false;
     if (!s->paused_ms) s->paused_ms = server_now(s);
     fgw_conn_want_read(&s->conn, false);
     return true;
@@ -267,7 +267,7 @@ static bool read_tunnel(struct fgw_h1_server *s)
     server_read_timer(s, s->lim->tunnel_idle_ms);
     if (n && body_paused(s)) return false;
     if (n && s->side.up) {
-        s->window -= n < s->window ? n : s->window;
+        s->window -= n;
         s->side.up->on_body(&s->side, (struct fgw_span){s->conn.in_b, s->conn.in_off, n});
         fgw_conn_take(&s->conn, n);
     }
@@ -380,7 +380,7 @@ static void read_timeout(struct fgw_timer *t)
     case IN_HEAD: refuse(s, FGW_E_HEAD_TIMEOUT); break;
     case IN_BODY: case IN_TRAILERS:
         if (s->out == OUT_DONE) s->keep = false, fgw_h1_server_linger(s);
-        else if (!s->discard && !s->window) server_read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
+        else if (!s->discard && s->window <= 0) server_read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
         else refuse(s, FGW_E_BODY_TIMEOUT);
         break;
     case IN_DONE:

@@ -76,9 +76,9 @@ static void tunnel(struct fgw_side *side)
 static void credit(struct fgw_side *side, uint64_t n)
 {
     struct fgw_h1_server *s = of(side);
-    bool was = s->window == 0;
-    s->window += n;
-    if (!was || s->failing || (s->in != IN_BODY && s->in != IN_TUNNEL)) return;
+    bool was = s->window <= 0;
+    s->window += (int64_t)n;
+    if (!was || s->window <= 0 || s->failing || (s->in != IN_BODY && s->in != IN_TUNNEL)) return;
     if (s->paused_ms) s->body_ms += server_now(s) - s->paused_ms, s->paused_ms = 0;   /* the wait was ours, not the client's */
     fgw_conn_want_read(&s->conn, true);
     if (fgw_conn_in_len(&s->conn) || s->conn.eof) server_later(s);

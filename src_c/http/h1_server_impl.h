@@ -19,7 +19,7 @@ struct fgw_h1_server {
     struct fgw_h1_writer w;
     struct fgw_timer read_timer, write_timer;
     struct fgw_job ready, dead;
-    uint64_t window;                /* body bytes that may still be given up */
+    int64_t window;                 /* body bytes that may still be given up; below 0 by what one read brought beyond it */
     uint64_t born_ms, body_ms, paused_ms, blocked_ms, blocked_sent;
     uint64_t discarded;
     uint32_t requests, probes;
