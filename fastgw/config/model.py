@@ -70,7 +70,7 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "from whoever may open it); others are closed."
         ),
     ] = False
-    normalize: Annotated[Normalize | None, option("Policy of paths and field names here instead of the global one.")] = None
+    normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -265,7 +265,8 @@ def _match_keys(route: Route) -> Iterator[tuple]:
 def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
     listeners = node.get("listeners") or node
     for name, listener in value.listeners.items():
-        if listener.proxy_protocol and not value.trusted_proxies and not all(bind.startswith("unix:") for bind in listener.bind):
+        local = all(bind.startswith("unix:") for bind in listener.bind)
+        if listener.proxy_protocol and not value.trusted_proxies and not local:
             at = listeners.get(name) or listeners
             fault = Fault("FGW1903", "no peer is trusted, so every connection here will be refused",
                           hint="list the balancers in trusted_proxies")  # fmt: skip

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """aiohttp as client and as origin of a live gateway: streamed bodies, many at once, and WebSockets that live by their heartbeat."""
 
 import asyncio
@@ -101,7 +102,7 @@ def test_aiohttp_websocket_and_ping(tmp_path: Path) -> None:
                 await ws.send_str(text)
                 assert await ws.receive_str() == text[::-1]
             with contextlib.suppress(TimeoutError):
-                await ws.receive(2)  # twice the tunnel's timeout: the heartbeat keeps it
+                await asyncio.wait_for(ws.receive(), 2)  # twice the tunnel's timeout: the heartbeat keeps it
             await ws.send_str("still here")
             assert await ws.receive_str() == "ereh llits"
         async with websockets.connect(f"ws://{address}/ws", ping_interval=None) as quiet:

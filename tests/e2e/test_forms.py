@@ -1,4 +1,5 @@
-"""The less usual forms of HTTP/1 through a live gateway: 1.0 on either side, targets that are no path, interim answers, sockets that are no IPv4."""  # noqa: E501
+# ruff: noqa: E501
+"""The less usual forms of HTTP/1 through a live gateway: 1.0 on either side, targets that are no path, interim answers, sockets that are no IPv4."""
 
 import json
 import socket

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Who a request is said to come from: trusted_proxies, X-Forwarded-For and Forwarded, PROXY lines by real clients."""
 
 import json
@@ -224,6 +225,16 @@ def test_the_log_has_the_client(gw: Gateway) -> None:
 
     assert until(lambda: told() if {"proxied", "forwarded"} <= told().keys() else None, "both lines").items() >= {
         "proxied": "203.0.113.5", "forwarded": "203.0.113.6"}.items()  # fmt: skip
+
+
+def test_a_circle_is_broken(gw: Gateway) -> None:
+    def status(via: str) -> bytes:
+        got = exchange(gw.address(), f"GET / HTTP/1.1\r\nHost: a\r\nVia: {via}\r\nConnection: close\r\n\r\n".encode())
+        return got[9:12]
+
+    assert status("1.1 fastgw, 1.1 fastgw") == b"200"
+    assert status("1.1 fastgw, 1.0 other, 1.1 fastgw, 1.1 fastgw") == b"508"
+    assert status("1.1 fastgwx, 1.1 notfastgw, 1.1 x (fastgw), 1.1 x") == b"200"
 
 
 def test_what_an_origin_reads(gw: Gateway) -> None:

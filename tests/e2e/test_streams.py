@@ -192,7 +192,7 @@ def test_200_mb_that_nobody_reads(gw: Gateway, raw: Raw) -> None:
         while seen != sent[0]:  # until the upstream has not got rid of a piece for a while
             seen = sent[0]
             with contextlib.suppress(AssertionError):
-                until(lambda: sent[0] != seen, "a piece more", 1)
+                until(lambda seen=seen: sent[0] != seen, "a piece more", 1)
         assert 0 < seen < 100 and live(gw)["block_bytes"] - before < HELD
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert raw.ended.wait(30), "the client's end reaches the upstream"

@@ -119,7 +119,7 @@ def llhttp(kind: str, data: bytes) -> Reading:
     listener.parser = (httptools.HttpRequestParser if kind == "Q" else httptools.HttpResponseParser)(listener)
     used = 0
     try:
-        for used in range(1, len(data) + 1):  # noqa: B007
+        for used in range(1, len(data) + 1):
             listener.parser.feed_data(data[used - 1 : used])
             if listener.done:
                 break

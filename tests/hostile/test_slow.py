@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Crowds of slow peers: 400 clients at a time that trickle heads or bodies, or read nothing, and an upstream that does.
 
 Every one of them is ended by total time, idle time or minimum rate; meanwhile others are served, and memory stays bounded.
