@@ -147,6 +147,9 @@ build/asan/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c sources.mk $(ASAN_ALL)
 	@mkdir -p $(@D)
 	@echo "  asan $<"
 	@$(CC) $(FGW_STD) -I. -Itests/c $(FGW_ASAN) -o $@ $< tests/fuzz/replay.c $(ASAN_ALL) $$(scripts/libs)
+# The parser behind a pipe, for tests/hostile/test_differential.py, which makes it.
+build/asan/door: tests/hostile/door.c sources.mk $(ASAN_ALL)
+	@$(CC) $(FGW_STD) -I. -Itests/c $(FGW_ASAN) -Wall -Wextra -o $@ $< $(filter %.a,$^) $$(scripts/libs)
 -include $(FUZZERS:%=build/fuzz/%.d)
 
 fuzz: #? every fuzz target for FUZZ_SECONDS=60 (FUZZ=head: one of them); new inputs join its corpus, crashes go to build/

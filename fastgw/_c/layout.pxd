@@ -50,3 +50,8 @@ cdef extern from "http/fields.h" nogil:
 cdef extern from "http/target.h" nogil:
     enum fgw_slashes:
         FGW_SLASHES_REJECT, FGW_SLASHES_KEEP, FGW_SLASHES_DECODE
+
+
+cdef extern from "http/message.h" nogil:
+    enum fgw_underscores:
+        FGW_UNDERSCORES_DROP, FGW_UNDERSCORES_ALLOW, FGW_UNDERSCORES_REJECT

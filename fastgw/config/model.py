@@ -43,13 +43,20 @@ __all__ = [
 
 
 class Normalize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a request's path is brought to one form. That form is matched, logged and forwarded."""
+    """How a request is brought to one form. That form is matched, logged and forwarded."""
 
     slashes: Annotated[
         Literal["reject", "keep", "decode"],
         option("An encoded slash, or a backslash, in a path: 400, stays encoded, or becomes a separator."),
     ] = "reject"
     merge_slashes: Annotated[bool, option("Fold `//` in a path to `/`.")] = True
+    underscores: Annotated[
+        Literal["drop", "allow", "reject"],
+        option(
+            "A request field whose name has a `_`, which many servers take for the name with a `-`: is left out, "
+            "passes, or 400."
+        ),
+    ] = "drop"
 
 
 class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,9 +64,13 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     bind: Annotated[tuple[Bind, ...], Meta(min_length=1), option("Address or addresses to listen on.", single=True)]
     proxy_protocol: Annotated[
-        bool, option("Every connection from a trusted proxy begins with a PROXY protocol v1 line.")
+        bool,
+        option(
+            "Every connection begins with a PROXY protocol v1 line, taken only from trusted_proxies (on a unix socket "
+            "from whoever may open it); others are closed."
+        ),
     ] = False
-    normalize: Annotated[Normalize | None, option("Path policy here instead of the global one.")] = None
+    normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +119,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pool: Annotated[Pool, option("Connections kept.")] = Pool()
     host: Annotated[
         Literal["preserve", "rewrite"],
-        option("The Host sent: the client's, or the endpoint's address."),
+        option("The Host sent: the client's, or the endpoint's address (of a unix socket: the upstream's name)."),
     ] = "preserve"
     balance: Annotated[Balance, option("How an endpoint is picked.")] = Balance()
     timeouts: Annotated[UpstreamTimeouts, option("Timeouts of this upstream.")] = UpstreamTimeouts()
@@ -242,7 +253,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Cidr, ...],
         option("Peers whose forwarding header fields and PROXY lines are believed.", single=True),
     ] = ()
-    normalize: Annotated[Normalize, option("How a request's path is brought to one form.")] = Normalize()
+    normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
     workers: Annotated[

@@ -265,7 +265,8 @@ def _match_keys(route: Route) -> Iterator[tuple]:
 def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
     listeners = node.get("listeners") or node
     for name, listener in value.listeners.items():
-        if listener.proxy_protocol and not value.trusted_proxies:
+        local = all(bind.startswith("unix:") for bind in listener.bind)
+        if listener.proxy_protocol and not value.trusted_proxies and not local:
             at = listeners.get(name) or listeners
             fault = Fault("FGW1903", "no peer is trusted, so every connection here will be refused",
                           hint="list the balancers in trusted_proxies")  # fmt: skip
@@ -274,6 +275,21 @@ def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
         if parse_cidr(text).prefixlen == 0:
             fault = Fault("FGW1903", f"{text} trusts every client to tell its own address")
             conv.warn(node.get("trusted_proxies") or node, "trusted_proxies", fault)
+
+
+def unseen_fields(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """A route that asks for a field which normalize.underscores never lets arrive."""
+    policies = {name: (each.normalize or value.normalize).underscores for name, each in value.listeners.items()}
+    routes = node.get("routes") or node
+    for name, route in value.routes.items():
+        if "allow" in {policies.get(listener) for listener in route.listeners or policies}:
+            continue
+        for field in route.match.headers:
+            if "_" in field:
+                at = f"{join('routes', name)}.match.headers"
+                fault = Fault("FGW1902", f"no field `{field}` ever arrives: its name has an underscore",
+                              hint="set normalize.underscores to allow")  # fmt: skip
+                conv.warn(_key(routes, name), join(at, field), fault)
 
 
 def unused_upstreams(conv: "Converter", value: Config, node: Node, path: str) -> None:
@@ -298,5 +314,5 @@ RULES: dict[type, tuple[Any, ...]] = {
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
     Route: (route_target, route_strip, route_templates),
-    Config: (binds, same_matches, trust, unused_upstreams),
+    Config: (binds, same_matches, trust, unseen_fields, unused_upstreams),
 }

@@ -162,7 +162,8 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
         "connection_ms": timeouts.connection, "tunnel_idle_ms": timeouts.tunnel,
         "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
         "proxy_protocol": int(mine.proxy_protocol), "slashes": _layout.SLASHES[normalize.slashes],
-        "merge_slashes": int(normalize.merge_slashes), "scheme_https": 0,
+        "merge_slashes": int(normalize.merge_slashes), "underscores": _layout.UNDERSCORES[normalize.underscores],
+        "scheme_https": 0,
     })  # fmt: skip
     return w.finish()
 

@@ -75,10 +75,14 @@ static struct fgw_str make_id(struct fgw_exchange *x)
     return fgw_str(p, 32);
 }
 
-static struct fgw_str value_of(const struct fgw_exchange *x, enum fgw_field_id id)
+/* The last line of a field: that of the nearest proxy, if several added one. */
+static struct fgw_str last_of(const struct fgw_exchange *x, enum fgw_field_id id)
 {
-    const struct fgw_field *f = fgw_head_find(&x->msg->head, id);
-    return f ? fgw_head_value(&x->msg->head, f) : FGW_STR("");
+    struct fgw_str v = FGW_STR("");
+    if (!(x->msg->head.known & 1ull << id)) return v;
+    for (uint16_t i = 0; i < x->msg->head.nfields; i++)
+        if (x->msg->fields[i].id == id) v = fgw_head_value(&x->msg->head, &x->msg->fields[i]);
+    return v;
 }
 
 /* A gateway that meets its own name thrice in Via is in a circle (RFC 9110 section 7.6.3). */
@@ -98,10 +102,24 @@ static bool loops(const struct fgw_exchange *x)
     return seen >= 3;
 }
 
-/* Who is behind trusted proxies: the rightmost address of X-Forwarded-For that is not itself trusted. */
+/* The several lines of one list field as one value (RFC 9110 section 5.3). */
+static struct fgw_str gathered(struct fgw_exchange *x, enum fgw_field_id id)
+{
+    struct fgw_str all = FGW_STR("");
+    if (!(x->msg->head.known & 1ull << id)) return all;
+    for (uint16_t i = 0; i < x->msg->head.nfields; i++)
+        if (x->msg->fields[i].id == id) {
+            struct fgw_str v = fgw_head_value(&x->msg->head, &x->msg->fields[i]);
+            all = all.n ? join(&x->r.arena, all, FGW_STR(", "), v) : v;
+        }
+    return all;
+}
+
+/* Who is behind trusted proxies: the rightmost address of all X-Forwarded-For lines that is not itself trusted. A proxy may add a
+ * line of its own behind the client's, so that the first line alone is what the client likes to say. */
 static struct fgw_str client_of(struct fgw_exchange *x)
 {
-    struct fgw_str list = value_of(x, FGW_H_X_FORWARDED_FOR), found = x->r.peer->address;
+    struct fgw_str list = gathered(x, FGW_H_X_FORWARDED_FOR), found = x->r.peer->address;
     while (list.n) {
         uint32_t i = list.n;
         while (i && list.p[i - 1] != ',') i--;
@@ -128,7 +146,7 @@ enum fgw_err fgw_forward_early(struct fgw_exchange *x)
     enum fgw_err e = read_target(x);
     if (!e) e = read_host(x);
     if (e) return e;
-    struct fgw_str id = value_of(x, FGW_H_X_REQUEST_ID);
+    struct fgw_str id = last_of(x, FGW_H_X_REQUEST_ID);
     r->request_id = r->peer && r->peer->trusted && sane_id(id) ? id : make_id(x);
     return loops(x) ? FGW_E_LOOP : FGW_E_NONE;
 }
@@ -172,19 +190,6 @@ static struct fgw_str via(struct fgw_exchange *x, struct fgw_str old, int minor)
     return old.n ? join(&x->r.arena, old, FGW_STR(", "), mine) : mine;
 }
 
-/* The several lines of one list field as one value (RFC 9110 section 5.3). */
-static struct fgw_str gathered(struct fgw_exchange *x, enum fgw_field_id id)
-{
-    struct fgw_str all = FGW_STR("");
-    if (!(x->msg->head.known & 1ull << id)) return all;
-    for (uint16_t i = 0; i < x->msg->head.nfields; i++)
-        if (x->msg->fields[i].id == id) {
-            struct fgw_str v = fgw_head_value(&x->msg->head, &x->msg->fields[i]);
-            all = all.n ? join(&x->r.arena, all, FGW_STR(", "), v) : v;
-        }
-    return all;
-}
-
 static void forwarding(struct fgw_exchange *x, uint64_t known)
 {
     struct fgw_req *r = &x->r;
@@ -198,7 +203,7 @@ static void forwarding(struct fgw_exchange *x, uint64_t known)
     struct fgw_str old_for = FGW_STR(""), old_fwd = FGW_STR(""), proto = r->scheme, host = r->authority;
     if (trusted && known & all) {
         old_for = gathered(x, FGW_H_X_FORWARDED_FOR), old_fwd = gathered(x, FGW_H_FORWARDED);
-        struct fgw_str p = value_of(x, FGW_H_X_FORWARDED_PROTO), h = value_of(x, FGW_H_X_FORWARDED_HOST);
+        struct fgw_str p = last_of(x, FGW_H_X_FORWARDED_PROTO), h = last_of(x, FGW_H_X_FORWARDED_HOST);
         if (p.n) proto = p;
         if (h.n) host = h;
     }

@@ -24,7 +24,8 @@ static bool may_have_body(struct fgw_str method)
 
 static struct fgw_str ep_host(const struct fgw_try *t)
 {
-    const char *name = t->lease.pool->host[0] ? t->lease.pool->host : t->lease.ep->e.name;
+    const char *name = t->lease.ep->e.name;                /* the address as configured; a path is no host */
+    if (strncmp(name, "unix:", 5) == 0) name = t->lease.pool->host;
     return fgw_str(name, strlen(name));
 }
 

@@ -3,13 +3,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "core/accesslog.h"
 #include "core/call.h"
+#include "core/front.h"
 #include "core/exchange.h"
 
 enum { TICKETS = 65536, PAUSE_MS = 100, MEMORY_DEFAULT = 512 << 20 };
-
-static const struct fgw_demux_user front_user;
 
 /* ---- what all of core may ask ---- */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...)
@@ -40,105 +38,6 @@ static void pool_report(void *ctx, const struct fgw_pool *p, const struct fgw_ep
 {
     fgw_worker_report(ctx, 2, "upstream %s endpoint %s: %s%s%s", p->name, e->e.name, fgw_err_word((enum fgw_err)why.code),
                       err ? ": " : "", err ? strerror(err) : "");
-}
-
-/* ---- client connections ---- */
-static void front_free(struct fgw_front *f)
-{
-    struct fgw_worker *w = f->l->w;
-    struct fgw_listener *l = f->l;
-    fgw_link_remove(&f->link);
-    fgw_slab_put(&w->fronts, f);
-    if (--l->conns == 0 && l->retired) fgw_link_remove(&l->link), free(l);
-}
-
-static void front_begin(struct fgw_demux *d, struct fgw_side *side)
-{
-    struct fgw_front *f = d->owner;
-    fgw_exchange_begin(f->l->w, f->l, side);
-}
-
-static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why)
-{
-    struct fgw_front *f = d->owner;
-    struct fgw_worker *w = f->l->w;
-    const struct fgw_bound *b = w->snap ? fgw_snapshot_listener(w->snap, f->l->id) : NULL;
-    (void)m;
-    if (!b) return;
-    fgw_stats_request(fgw_stats_cell(w->shm, w->column, b->l->other_slot), fgw_err_status(why), 0, 0, 0);
-    if (w->snap->root->log_format == FGW_LOG_OFF) return;
-    struct fgw_log_facts facts = {.wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
-                                  .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .minor = 1};
-    fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
-}
-
-static void front_gone(struct fgw_demux *d) { front_free(d->owner); }
-
-static const struct fgw_demux_user front_user = {front_begin, front_refused, front_gone};
-
-static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
-{
-    struct fgw_worker *w = f->l->w;
-    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port};
-    peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
-    f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
-    if (!f->demux) fgw_fd_close(fd);
-    return f->demux != NULL;
-}
-
-/* ---- PROXY stage: its memory is joined to the front until it is done ---- */
-struct staged { struct fgw_proxy_stage s; struct fgw_front *f; struct fgw_addr socket; };
-
-static void staged_free(struct fgw_job *j) { free(fgw_container(j, struct staged, s.dead)); }
-
-static void staged_done(struct fgw_proxy_stage *s, int fd, bool ok, const struct fgw_addr *src)
-{
-    struct staged *st = (struct staged *)s;
-    struct fgw_front *f = st->f;
-    f->stage = NULL;
-    s->dead.run = staged_free;
-    fgw_job_add(&s->loop->dead, &s->dead);
-    if (!ok) fgw_worker_report(f->l->w, 1, "client %s: %s", st->socket.text, fgw_err_word(FGW_E_BAD_PROXY_LINE));
-    if (!ok || !front_start(f, fd, src->len ? src : &st->socket)) front_free(f);
-}
-
-static bool stage_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
-{
-    struct staged *st = calloc(1, sizeof *st);
-    if (!st) return false;
-    st->f = f, st->socket = *a;
-    st->s.done = staged_done;
-    if (fgw_proxy_stage_init(&st->s, &f->l->w->loop, fd, f->l->limits.head_ms) < 0) {
-        free(st);
-        return false;
-    }
-    f->stage = &st->s;
-    return true;
-}
-
-static void on_conn(struct fgw_accept *a, int fd, const struct sockaddr *sa)
-{
-    struct fgw_listener *l = fgw_container(a, struct fgw_door, a)->l;
-    struct fgw_worker *w = l->w;
-    struct fgw_addr addr;
-    uint32_t max = w->snap ? w->snap->root->connections_max : 0;
-    atomic_fetch_add_explicit(&w->gauges->accepted, 1, memory_order_relaxed);
-    struct fgw_front *f = max && w->fronts.live >= max ? NULL : fgw_slab_get(&w->fronts);
-    if (!f) {
-        static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
-        fgw_conn_say(fd, busy, sizeof busy - 1);
-        atomic_fetch_add_explicit(&w->gauges->refused, 1, memory_order_relaxed);
-        return;
-    }
-    *f = (struct fgw_front){.l = l};
-    l->conns++;
-    fgw_list_push(&w->front_list, &f->link);
-    fgw_addr_of(sa, &addr);
-    if (l->proxy_protocol) {
-        if (stage_start(f, fd, &addr)) return;
-        fgw_fd_close(fd);
-        front_free(f);
-    } else if (!front_start(f, fd, &addr)) front_free(f);
 }
 
 /* ---- out of descriptors: keep one in reserve to refuse with, and rest a little ---- */
@@ -177,6 +76,11 @@ static void on_full(struct fgw_accept *a)
 }
 
 /* ---- listeners ---- */
+static void on_conn(struct fgw_accept *a, int fd, const struct sockaddr *sa)
+{
+    fgw_front_accept(fgw_container(a, struct fgw_door, a)->l, fd, sa);
+}
+
 static struct fgw_listener *listener_of(const struct fgw_worker *w, uint32_t id)
 {
     for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) {
@@ -204,7 +108,8 @@ static void listener_apply(struct fgw_listener *l, const struct fgw_l_settings *
         .body = {s->chunk_ext_max, s->chunk_ext_total, s->trailer_max, (uint16_t)s->trailer_fields}, .window = s->buffer_high,
         .head_ms = s->head_ms, .body_idle_ms = s->body_idle_ms, .body_rate = s->body_rate, .send_idle_ms = s->send_idle_ms,
         .send_rate = s->send_rate, .keepalive_ms = s->keepalive_ms, .connection_ms = s->connection_ms, .tunnel_idle_ms = s->tunnel_idle_ms,
-        .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests, .body_max = s->body_max};
+        .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests,
+        .body_max = s->body_max, .underscores = s->underscores};
 }
 
 int fgw_worker_listen(struct fgw_worker *w, uint32_t id, uint32_t socket_id, int fd, bool shared, char *err, size_t err_n)
@@ -253,14 +158,6 @@ static void listener_close(struct fgw_listener *l)
 {
     struct fgw_link *k;
     while ((k = fgw_list_first(&l->sockets))) door_close(fgw_container(k, struct fgw_door, link));
-}
-
-static void drain_listener_conns(struct fgw_listener *l)
-{
-    for (struct fgw_link *k = l->w->front_list.next; k != &l->w->front_list; k = k->next) {
-        struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        if (f->l == l && f->demux) f->demux->ops->drain(f->demux);
-    }
 }
 
 int fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id)
@@ -381,24 +278,13 @@ void fgw_worker_turn(struct fgw_worker *w) { fgw_worker_wait(w, 0); }
 int fgw_worker_fd(const struct fgw_worker *w) { return w->loop.ep; }
 
 /* ---- the end ---- */
-static void drain_over(struct fgw_timer *t)
-{
-    struct fgw_worker *w = fgw_container(t, struct fgw_worker, drain_timer);
-    for (struct fgw_link *k = w->front_list.next, *next; k != &w->front_list; k = next) {
-        struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        next = k->next;
-        if (f->demux) f->demux->ops->cut(f->demux);
-    }
-}
+static void drain_over(struct fgw_timer *t) { fgw_fronts_cut(fgw_container(t, struct fgw_worker, drain_timer)); }
 
 void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms)
 {
     w->draining = true;
-    for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) {
-        struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
-        listener_close(l);
-        drain_listener_conns(l);
-    }
+    for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) listener_close(fgw_container(k, struct fgw_listener, link));
+    fgw_fronts_drain(w);
     fgw_loop_timer(&w->loop, &w->drain_timer, deadline_ms ? deadline_ms : 1);
     fgw_worker_settle(w);
 }
@@ -457,25 +343,11 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     return w;
 }
 
-static void free_fronts(struct fgw_worker *w)
-{
-    struct fgw_link *k;
-    while ((k = fgw_list_first(&w->front_list))) {
-        struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        if (f->stage) {
-            struct staged *st = (struct staged *)f->stage;
-            fgw_proxy_stage_fini(f->stage);
-            free(st);
-            front_free(f);
-        } else f->demux->ops->cut(f->demux);
-    }
-}
-
 void fgw_worker_free(struct fgw_worker *w)
 {
     struct fgw_link *k;
     if (!w) return;
-    free_fronts(w);
+    fgw_fronts_cut(w);
     while ((k = fgw_list_first(&w->live))) fgw_exchange_cancel(fgw_container(k, struct fgw_exchange, live), FGW_E_CANCELLED);
     fgw_loop_settle(&w->loop);
     while ((k = fgw_list_pop(&w->listeners))) {

@@ -22,6 +22,7 @@ struct fgw_h1_limits {               /* lives as long as any codec made with it:
     uint32_t half_close_probe_ms, linger_ms;
     uint32_t requests_max;           /* a connection; 0 none */
     uint64_t body_max;               /* 0 none */
+    uint8_t  underscores;            /* enum fgw_underscores, of requests */
 };
 struct fgw_h1_env {                  /* one a worker */
     struct fgw_loop *loop;

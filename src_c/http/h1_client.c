@@ -18,10 +18,12 @@ struct fgw_h1_client {
     struct fgw_h1_writer w;
     struct fgw_timer read_timer, write_timer;
     struct fgw_job ready, freed, dead;
-    uint64_t window, mark;             /* mark: conn.sent when this request began */
+    uint64_t window;                   /* body bytes that may still be given up */
+    uint64_t mark;                     /* conn.sent when this request began */
     uint32_t requests;
     uint8_t state, in, out, infos;
     bool keep, head_request, upgrade_asked, closing, blocked;
+    bool tcp, heard;                   /* heard: the peer's kernel has acknowledged bytes of ours, or that cannot be asked */
 };
 
 static const struct fgw_side_down down;
@@ -128,11 +130,26 @@ static void final(struct fgw_h1_client *c, struct fgw_msg *m)
     if (c->in == IN_DONE && c->side.up) c->side.up->on_end(&c->side);
 }
 
+/* An answer before the question: somebody else's, a banner, or an attack on whoever is served next.
+ * Seen:     bytes on an idle connection (input); bytes read in a turn in which the request had not left yet, or found by the look
+ *           that conn takes before the first send after a dial; on the first answer of a TCP connection, bytes that came although
+ *           the peer's kernel has not acknowledged one byte of the request: an answer to it acknowledges it.
+ * Not seen: bytes that cross the request on a warm connection between the last epoll_wait and send(2), or on a fresh one from a
+ *           peer near enough to acknowledge before we read. To look before every send would cost a fifth call a request. Such an
+ *           answer is taken once, and the real one that follows it ends the connection: nobody else ever gets it. */
+static bool unasked(struct fgw_h1_client *c)
+{
+    if (c->conn.sent == c->mark) return true;
+    if (c->heard || !c->tcp) return false;
+    c->heard = true;
+    return fgw_conn_unheard(&c->conn);
+}
+
 static bool read_head(struct fgw_h1_client *c)
 {
     uint32_t n = fgw_conn_in_len(&c->conn);
     if (n == 0) return false;
-    if (c->conn.sent == c->mark) {                     /* an answer before the question: somebody else's, or an attack */
+    if (unasked(c)) {
         fail(c, FGW_E_UPSTREAM_BAD);
         return false;
     }
@@ -466,6 +483,7 @@ struct fgw_mux *fgw_h1_client_dial(struct fgw_h1_env *e, const struct sockaddr *
         errno = err;
         return NULL;
     }
+    c->tcp = addr->sa_family != AF_UNIX;
     return &c->mux;
 }
 

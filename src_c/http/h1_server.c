@@ -171,6 +171,7 @@ static bool read_head(struct fgw_h1_server *s)
     if (r < 0) e = (enum fgw_err)s->msg->head.err;
     if (!e && s->msg->head.method == FGW_M_CONNECT) e = FGW_E_METHOD_NOT_ALLOWED;   /* what follows may be meant for a tunnel: never read it as a request */
     if (!e) e = fgw_framing_request(&s->msg->head, &f, &length);
+    if (!e) e = fgw_msg_underscores(s->msg, (enum fgw_underscores)s->lim->underscores);
     if (!e) e = fgw_msg_connection(s->msg, true);
     if (e) {
         refuse(s, e);
@@ -259,8 +260,9 @@ static bool read_trailers(struct fgw_h1_server *s)
     struct fgw_head_limits lim = {s->lim->head.line_max, s->lim->head.field_max, s->lim->body.trailer_max, s->lim->body.trailer_fields};
     int r = fgw_head_parse_trailers(&s->msg->head, fgw_conn_in(&s->conn), fgw_conn_in_len(&s->conn), &lim);
     if (r == 0) return false;
-    if (r < 0) {
-        refuse(s, s->msg->head.err == FGW_E_BAD_FIELD ? FGW_E_BAD_CHUNK : (enum fgw_err)s->msg->head.err);
+    enum fgw_err e = r < 0 ? (enum fgw_err)s->msg->head.err : fgw_msg_underscores(s->msg, (enum fgw_underscores)s->lim->underscores);
+    if (e) {
+        refuse(s, e == FGW_E_BAD_FIELD ? FGW_E_BAD_CHUNK : e);
         return false;
     }
     struct fgw_msg *m = s->msg;

@@ -75,6 +75,23 @@ enum fgw_err fgw_msg_connection(struct fgw_msg *m, bool request)
     return FGW_E_NONE;
 }
 
+enum fgw_err fgw_msg_underscores(struct fgw_msg *m, enum fgw_underscores what)
+{
+    struct fgw_head *h = &m->head;
+    if (what == FGW_UNDERSCORES_ALLOW || !(h->known & FGW_H_BIT(OTHER))) return FGW_E_NONE;
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < h->nfields; i++) {
+        const struct fgw_field *f = &m->fields[i];
+        bool odd = f->id == FGW_H_OTHER && memchr(h->base + f->name, '_', f->name_len);
+        if (odd && what == FGW_UNDERSCORES_REJECT) return FGW_E_BAD_FIELD;
+        if (odd) continue;
+        if (kept != i) m->fields[kept] = *f;
+        kept++;
+    }
+    h->nfields = kept;
+    return FGW_E_NONE;
+}
+
 uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out)
 {
     const uint64_t own = FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH) | fgw_field_hop_bits();   /* also in trailers, which no Connection rules */

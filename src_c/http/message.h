@@ -25,10 +25,16 @@ struct fgw_msg {
     uint64_t length;
     struct fgw_field fields[FGW_FIELDS_MAX];
 };
+/* Field names with `_`: servers that fold names into variables (CGI, WSGI, Rack, PHP) take `X_User` for `X-User`, so a name that a policy
+ * or a trusted proxy owns could be set behind its back. */
+enum fgw_underscores { FGW_UNDERSCORES_DROP, FGW_UNDERSCORES_ALLOW, FGW_UNDERSCORES_REJECT };
 struct fgw_msg *fgw_msg_get(struct fgw_slab *home);
 void fgw_msg_put(struct fgw_msg *m);     /* NULL is fine */
 /* Look at Connection (RFC 9110 section 7.6.1): mark hop-by-hop fields and those it names FGW_FIELD_DROP, set keep_alive, upgrade and expect. */
 enum fgw_err fgw_msg_connection(struct fgw_msg *m, bool request);
+
+/* Requests and their trailers: take such fields out as if they had never come (DROP), or FGW_E_BAD_FIELD (REJECT). Names we know have none. */
+enum fgw_err fgw_msg_underscores(struct fgw_msg *m, enum fgw_underscores what);
 
 /* A field to be sent. Views. */
 struct fgw_out_field {

@@ -1,8 +1,10 @@
 #include "io/conn.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { IN_MIN = 2048, IN_BULK = 64 << 10, IOV_MAX_SEND = 32 };
@@ -56,7 +58,7 @@ int fgw_conn_init(struct fgw_conn *c, struct fgw_loop *l, int fd, bool connectin
 {
     fgw_conn_init_memory(c, l, &fgw_transport_socket, user);
     c->watch.fd = fd;
-    if (connecting) c->state = FGW_CONN_CONNECTING;
+    if (connecting) c->state = FGW_CONN_CONNECTING, c->fresh = true;
     if (fgw_watch_add(l, &c->watch, EPOLLIN | EPOLLRDHUP | (connecting ? EPOLLOUT : 0)) < 0) {
         c->watch.fd = -1;
         c->state = FGW_CONN_CLOSED;
@@ -158,6 +160,23 @@ static uint32_t wanted(const struct fgw_conn *c, bool write)
     return (c->want_read && !c->eof ? EPOLLIN | EPOLLRDHUP : 0) | (write ? EPOLLOUT : 0);
 }
 
+static void conn_read(struct fgw_conn *c);
+
+/* What came before anything was asked must not pass for an answer: it is read, and so told, before the first send. */
+static bool still_open_unasked(struct fgw_conn *c)
+{
+    char b;
+    c->fresh = false;
+    if (c->tp == &fgw_transport_socket && recv(c->watch.fd, &b, 1, MSG_PEEK) > 0) conn_read(c);
+    return c->state != FGW_CONN_CLOSED;
+}
+
+bool fgw_conn_unheard(const struct fgw_conn *c)
+{
+    int n = 0;
+    return c->tp == &fgw_transport_socket && ioctl(c->watch.fd, SIOCOUTQ, &n) == 0 && c->sent && (uint64_t)n >= c->sent;
+}
+
 /* All that can be sent now, in one call. What is left waits for EPOLLOUT, which stays armed until it fires for nothing. */
 static void conn_flush(struct fgw_conn *c)
 {
@@ -168,6 +187,7 @@ static void conn_flush(struct fgw_conn *c)
         return;
     }
     if (c->state == FGW_CONN_CONNECTING) return;
+    if (c->fresh && c->out.bytes && !still_open_unasked(c)) return;
     if (c->out.bytes) {
         struct iovec v[IOV_MAX_SEND];
         int k = fgw_buf_iov(&c->out, v, IOV_MAX_SEND);

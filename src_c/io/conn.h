@@ -7,6 +7,7 @@
  *          The bytes not yet taken are contiguous: in_b->data[in_off .. in_end). Heads are kept by taking a reference of in_b.
  * Output   queued in `out`; sent once at settle, with the fewest calls. on_sent tells how many bytes left.
  * Reading  want_read(false) is lazy: the descriptor is only disarmed when it fires meanwhile. The steady state does no epoll_ctl.
+ * Fresh    before the first send of a dialled connection what the peer has said unasked is read and told (one recv more a dial).
  * Up calls on_input (bytes, or eof is set), on_sent, on_open (connected), on_fail (once; c->err is an errno, 0: none known).
  *          They come from a turn, a timer or settle, never from a downward call.
  * Memory   transport: plain sockets here; `tls` and memory pipes bring their own table. */
@@ -45,6 +46,7 @@ struct fgw_conn {
     int err;
     uint8_t state;                                     /* enum fgw_conn_state */
     bool want_read, eof, shut_when_sent, shut_done, bulk, oom, kill;
+    bool fresh;                                        /* dialled, and nothing sent yet: looked at once before the first send */
 };
 
 extern const struct fgw_transport fgw_transport_socket;
@@ -64,6 +66,7 @@ bool fgw_conn_push(struct fgw_conn *c, struct fgw_span s);            /* takes i
 bool fgw_conn_copy(struct fgw_conn *c, const void *p, size_t n);
 void fgw_conn_dirty(struct fgw_conn *c);
 void fgw_conn_want_read(struct fgw_conn *c, bool on);
+bool fgw_conn_unheard(const struct fgw_conn *c);       /* TCP only: not one of the bytes sent was acknowledged by the peer's kernel. A system call. */
 void fgw_conn_shut(struct fgw_conn *c);                /* half-close once all queued bytes have left */
 void fgw_conn_finish(struct fgw_conn *c);              /* close once all queued bytes have left; on_fail(err 0) then tells the user */
 void fgw_conn_kill(struct fgw_conn *c);                /* drop what is queued and close at settle; on_fail(ECANCELED) then tells the user */

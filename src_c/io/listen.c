@@ -178,14 +178,14 @@ int fgw_proxy_v1_parse(const char *p, uint32_t n, struct fgw_addr *src)
     return used;
 }
 
-static void stage_done(struct fgw_proxy_stage *s, bool ok, const struct fgw_addr *src)
+static void stage_done(struct fgw_proxy_stage *s, enum fgw_err why, const struct fgw_addr *src)
 {
     int fd = s->watch.fd;
     fgw_watch_del(s->loop, &s->watch);
     fgw_timer_cancel(&s->loop->wheel, &s->timer);
     s->watch.fd = -1;
-    if (!ok) close(fd), fd = -1;
-    s->done(s, fd, ok, src);
+    if (why) close(fd), fd = -1;
+    s->done(s, fd, why, src);
 }
 
 static void stage_ready(struct fgw_watch *w, uint32_t events)
@@ -200,7 +200,7 @@ static void stage_ready(struct fgw_watch *w, uint32_t events)
     int used = n > 0 ? fgw_proxy_v1_parse(line, (uint32_t)n, &src) : -1;
     if (used > 0 && recv(w->fd, line, (size_t)used, 0) != used) used = -1;
     if (used) {
-        stage_done(s, used > 0, &src);
+        stage_done(s, used > 0 ? FGW_E_NONE : FGW_E_BAD_PROXY_LINE, &src);
         return;
     }
     /* Part of a line: peeked bytes keep the descriptor readable, so be told only of new ones. */
@@ -209,7 +209,7 @@ static void stage_ready(struct fgw_watch *w, uint32_t events)
 
 static void stage_timeout(struct fgw_timer *t)
 {
-    stage_done(fgw_container(t, struct fgw_proxy_stage, timer), false, NULL);
+    stage_done(fgw_container(t, struct fgw_proxy_stage, timer), FGW_E_HEAD_TIMEOUT, NULL);
 }
 
 int fgw_proxy_stage_init(struct fgw_proxy_stage *s, struct fgw_loop *l, int fd, uint32_t timeout_ms)

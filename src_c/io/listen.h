@@ -3,7 +3,8 @@
  * accept   Owner: embedded; single thread. Takes at most ACCEPT_BURST connections an event, so that one busy port cannot starve the rest.
  *          Out of descriptors: on_full is called, the caller may free its spare one; accepting goes on at the next event.
  * stage    PROXY v1 (text, at most 107 bytes, CRLF) comes before anything else; peek-free: bytes behind it stay in the socket because it
- *          reads with MSG_PEEK and takes only its own. Any deviation, or nothing within the timeout: the connection is closed. */
+ *          reads with MSG_PEEK and takes only its own. Any deviation (also version 2, which is binary), or nothing
+ *          within the timeout: the connection is closed. Who may speak it at all is asked before, by who owns the stage. */
 #ifndef FGW_IO_LISTEN_H
 #define FGW_IO_LISTEN_H
 #include <sys/socket.h>
@@ -37,8 +38,9 @@ struct fgw_proxy_stage {
     struct fgw_timer timer;
     struct fgw_job dead;
     void *owner;
-    /* Once: ok with the addresses it told (src.len 0: "UNKNOWN", keep the socket's), or not ok. fd is the callee's again; the stage's memory is its own from then on. */
-    void (*done)(struct fgw_proxy_stage *s, int fd, bool ok, const struct fgw_addr *src);
+    /* Once: FGW_E_NONE with the address it told (src->len 0: "UNKNOWN", keep the socket's), or why it was closed (fd -1).
+     * fd is the callee's again; the stage's memory is its own from then on. */
+    void (*done)(struct fgw_proxy_stage *s, int fd, enum fgw_err why, const struct fgw_addr *src);
 };
 int fgw_proxy_stage_init(struct fgw_proxy_stage *s, struct fgw_loop *l, int fd, uint32_t timeout_ms);
 void fgw_proxy_stage_fini(struct fgw_proxy_stage *s);             /* give up; fd is closed */

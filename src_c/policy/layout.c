@@ -1,6 +1,7 @@
 #include "policy/layout.h"
 #include "base/hash.h"
 #include "http/fields.h"
+#include "http/message.h"
 #include "http/target.h"
 
 /* ---- the list of fields ---- */
@@ -281,6 +282,7 @@ static bool settings_ok(struct look *k, const void *p)
 {
     const struct fgw_l_settings *x = p;
     MUST(x->slashes <= FGW_SLASHES_DECODE, "a listener's slashes are unknown");
+    MUST(x->underscores <= FGW_UNDERSCORES_REJECT, "what becomes of underscores is unknown");
     MUST(x->buffer_low <= x->buffer_high, "a listener's buffers are upside down");
     return true;
 }

@@ -34,6 +34,7 @@ class Seen:
     body: bytes = b""
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     whole: bool = False
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def values(self, name: bytes) -> list[bytes]:
         """All values of a field, by lower-case name."""
@@ -124,6 +125,8 @@ class Origin:
                     assert seen is not None
                     seen.body += bytes(event.data)
                 elif isinstance(event, h11.EndOfMessage):
+                    assert seen is not None
+                    seen.trailers = list(event.headers)
                     break
                 else:
                     return None
@@ -154,6 +157,7 @@ class Origin:
             "bare CR, LF or NUL": bool(re.search(rb"\x00|\r(?!\n)|(?<!\r)\n", seen.head)),
             "fold": b"\n " in seen.head or b"\n\t" in seen.head,
             "version": b" HTTP/1.1\r\n" not in seen.head,
+            "underscore": any(b"_" in name for name, _ in seen.fields) and not seen.target.startswith("/allow"),
         }
         self.faults += [f"{what}: {seen.head!r}" for what, found in wrong.items() if found]
 

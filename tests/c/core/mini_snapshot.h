@@ -151,6 +151,8 @@ static inline uint64_t mini_upstream(struct mini_seg *s)
     return mini_end(s, FGW_SEG_UPSTREAM);
 }
 
+static bool mini_trusts_loopback;        /* 127.0.0.0/8 is in trusted_proxies of the next snapshot */
+
 /* `endpoints`: offset of the upstream's endpoint table in shared memory; 0: none. The segments' own order in root.segs is 0 routes,
  * 1 settings, 2 upstream. */
 static bool mini_trusts;                 /* the next root's trusted_proxies: 127.0.0.0/8 and 10.0.0.0/8 */
@@ -172,6 +174,10 @@ static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint6
     *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0},
                                .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
                                .memory_max = 256 << 20, .connections_max = 1000, .drain_ms = 1000, .log_format = log_format, .error_level = 3};
+    if (mini_trusts_loopback) {
+        top->trusted = (struct fgw_l_arr){mini_room(g, sizeof(struct fgw_l_cidr)), 1};
+        *(struct fgw_l_cidr *)mini_at(g, top->trusted.off) = (struct fgw_l_cidr){.lo = 0xffff7f000000ull, .bits = 104};
+    }
     return mini_end(g, FGW_SEG_ROOT);
 }
 

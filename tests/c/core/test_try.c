@@ -204,4 +204,62 @@ TEST(states_have_names)
     EQ(strcmp(fgw_try_state_name((enum fgw_try_state)9), "?"), 0);
 }
 
+/* Accept as soon as the worker has dialled, and speak before it has had another turn. */
+static int eager(struct engine *e, const char *text)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = accept4(e->upstream, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+            return fd;
+        }
+        fgw_worker_wait(e->w, 1);
+    }
+    OK(!"a connection to the origin");
+    return -1;
+}
+
+TEST(an_answer_before_the_request_is_nobodys)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e);
+    static const char get[] = "GET /p/x HTTP/1.1\r\nHost: a\r\n\r\n", stolen[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen";
+    EQ(send(c, get, sizeof get - 1, 0), sizeof get - 1);
+    int first = eager(&e, stolen), second = eager(&e, stolen);
+    HEAR(&e, c, "\"status\":502");
+    GOT_NO(&e, "stolen");
+    HEAR(&e, first, NULL);
+    EQ(e.n, 0);                                        /* the request never left on it */
+    HEAR(&e, second, NULL);
+    EQ(e.n, 0);
+    OK(origin_idle(&e));
+    EQ(send(c, get, sizeof get - 1, 0), sizeof get - 1);
+    int third = eager(&e, "");                         /* it may be asked again, once it behaves */
+    HEAR(&e, third, "\r\n\r\n");
+    say(&e, third, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    HEAR(&e, c, "\r\n\r\nok");
+    close(c), close(first), close(second), close(third);
+    engine_stop(&e);
+}
+
+TEST(an_answer_on_an_idle_connection_is_nobodys)
+{
+    struct engine e;
+    engine_start(&e);
+    int c = client(&e), o = plain(&e, c, -1);
+    static const char get[] = "GET /p/x HTTP/1.1\r\nHost: a\r\n\r\n", stolen[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen";
+    EQ(send(o, stolen, sizeof stolen - 1, 0), sizeof stolen - 1);
+    EQ(send(c, get, sizeof get - 1, 0), sizeof get - 1);          /* both are there when the worker looks next */
+    int next = origin(&e);
+    HEAR(&e, next, "\r\n\r\n");
+    say(&e, next, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    HEAR(&e, c, "\r\n\r\nok");
+    GOT_NO(&e, "stolen");
+    HEAR(&e, o, NULL);
+    EQ(e.n, 0);
+    close(c), close(o), close(next);
+    engine_stop(&e);
+}
+
 TEST_MAIN()

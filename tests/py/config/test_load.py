@@ -317,7 +317,11 @@ WARNINGS = [
      [("FGW1903", 2, 28, "upstreams.u.endpoints")]),
     ("listeners: {a: {bind: '127.0.0.1:1'}, b: {bind: '0.0.0.0:1'}}", [("FGW1903", 1, 49, "listeners.b.bind")]),
     ("listeners: {a: {bind: '127.0.0.1:0'}, b: {bind: '127.0.0.1:0'}}", []),
-    ("listeners: {a: {bind: 'unix:/x', proxy_protocol: true}}", [("FGW1903", 1, 50, "listeners.a.proxy_protocol")]),
+    ("listeners: {a: {bind: '[::1]:0', proxy_protocol: true}}", [("FGW1903", 1, 50, "listeners.a.proxy_protocol")]),
+    ("listeners: {a: {bind: 'unix:/x', proxy_protocol: true}}", []),
+    (HEAD + "routes: {a: {match: {headers: {x_id: v}}, to: {static: {}}}}",
+     [("FGW1902", 2, 10, "routes.a.match.headers.x_id")]),
+    (HEAD + "normalize: {underscores: allow}\nroutes: {a: {match: {headers: {x_id: v}}, to: {static: {}}}}", []),
     (HEAD + "trusted_proxies: [0.0.0.0/0]", [("FGW1903", 2, 18, "trusted_proxies")]),
 ]  # fmt: skip
 
