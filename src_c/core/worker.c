@@ -83,6 +83,7 @@ static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
     f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
     if (!f->demux) fgw_fd_close(fd);
+    else if (fgw_unlikely(w->draining)) f->demux->ops->drain(f->demux);
     return f->demux != NULL;
 }
 
@@ -249,18 +250,10 @@ static void door_close(struct fgw_door *d)
     free(d);
 }
 
-static void listener_close(struct fgw_listener *l)
+void fgw_listener_close(struct fgw_listener *l)
 {
     struct fgw_link *k;
     while ((k = fgw_list_first(&l->sockets))) door_close(fgw_container(k, struct fgw_door, link));
-}
-
-static void drain_listener_conns(struct fgw_listener *l)
-{
-    for (struct fgw_link *k = l->w->front_list.next; k != &l->w->front_list; k = k->next) {
-        struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        if (f->l == l && f->demux) f->demux->ops->drain(f->demux);
-    }
 }
 
 int fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id)
@@ -380,31 +373,6 @@ int fgw_worker_wait(struct fgw_worker *w, int ms)
 void fgw_worker_turn(struct fgw_worker *w) { fgw_worker_wait(w, 0); }
 int fgw_worker_fd(const struct fgw_worker *w) { return w->loop.ep; }
 
-/* ---- the end ---- */
-static void drain_over(struct fgw_timer *t)
-{
-    struct fgw_worker *w = fgw_container(t, struct fgw_worker, drain_timer);
-    for (struct fgw_link *k = w->front_list.next, *next; k != &w->front_list; k = next) {
-        struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        next = k->next;
-        if (f->demux) f->demux->ops->cut(f->demux);
-    }
-}
-
-void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms)
-{
-    w->draining = true;
-    for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) {
-        struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
-        listener_close(l);
-        drain_listener_conns(l);
-    }
-    fgw_loop_timer(&w->loop, &w->drain_timer, deadline_ms ? deadline_ms : 1);
-    fgw_worker_settle(w);
-}
-
-bool fgw_worker_drained(const struct fgw_worker *w) { return w->draining && w->fronts.live == 0 && w->exchanges.live == 0; }
-
 void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *o)
 {
     *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .tries = w->tries.live, .timers = w->loop.wheel.armed,
@@ -447,7 +415,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
     w->spare_fd = fgw_spare_fd();
-    w->drain_timer.fire = drain_over, w->pause_timer.fire = unpause;
+    w->pause_timer.fire = unpause;
     if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
         snprintf(err, err_n, "out of memory or of randomness");
         fgw_worker_free(w);
@@ -480,7 +448,7 @@ void fgw_worker_free(struct fgw_worker *w)
     fgw_loop_settle(&w->loop);
     while ((k = fgw_list_pop(&w->listeners))) {
         struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
-        listener_close(l);
+        fgw_listener_close(l);
         free(l);
     }
     if (w->snap) fgw_snapshot_unref(w->snap);

@@ -45,6 +45,7 @@ struct fgw_worker {
     int spare_fd;
 };
 void fgw_worker_settle(struct fgw_worker *w);
+void fgw_listener_close(struct fgw_listener *l);             /* its sockets; connections stay */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));   /* error log line */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
