@@ -26,6 +26,8 @@ struct fgw_try {                         /* endpoint, lease, upstream side, own 
     struct fgw_exchange *x;
     struct fgw_lease lease;
     struct fgw_timer timer;              /* first byte */
+    uint64_t sent_ns;                    /* when the request was given to the side */
+    uint16_t status;                     /* the answer's; 0: none yet */
     uint8_t state;                       /* enum fgw_try_state */
     bool request_done, ended;            /* finish() was called; on_end came */
 };

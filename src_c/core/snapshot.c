@@ -149,8 +149,10 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
 void fgw_snapshot_apply(struct fgw_snapshot *s)
 {
     const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
-    for (uint32_t i = 0; i < s->npools; i++)
+    for (uint32_t i = 0; i < s->npools; i++) {
+        s->pools[i]->slot = u[i].slot;
         fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
+    }
 }
 
 void fgw_snapshot_unref(struct fgw_snapshot *s)

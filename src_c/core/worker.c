@@ -36,8 +36,11 @@ bool fgw_worker_overloaded(const struct fgw_worker *w)
     return max && w->loop.blocks.bytes > max / 10 * 9 && w->loop.blocks.live * 4096 > max / 10 * 9;
 }
 
+static void pool_connected(void *ctx, const struct fgw_pool *p) { fgw_stats_add(&fgw_worker_upstream(ctx, p)->connects, 1); }
+
 static void pool_report(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err)
 {
+    fgw_stats_add(&fgw_worker_upstream(ctx, p)->connect_failures, 1);
     fgw_worker_report(ctx, 2, "upstream %s endpoint %s: %s%s%s", p->name, e->e.name, fgw_err_word((enum fgw_err)why.code),
                       err ? ": " : "", err ? strerror(err) : "");
 }
@@ -67,7 +70,7 @@ static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw
     if (!b) return;
     fgw_stats_request(fgw_stats_cell(w->shm, w->column, b->l->other_slot), fgw_err_status(why), 0, 0, 0);
     if (w->snap->root->log_format == FGW_LOG_OFF) return;
-    struct fgw_log_facts facts = {.wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
+    struct fgw_log_facts facts = {.time = &w->log_time, .wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
                                   .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .minor = 1};
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
 }
@@ -405,7 +408,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     }
     fgw_h1_env_init(&w->h1, &w->loop);
     fgw_pool_env_init(&w->upstream, &w->h1);
-    w->upstream.report = pool_report, w->upstream.ctx = w;
+    w->upstream.report = pool_report, w->upstream.connected = pool_connected, w->upstream.ctx = w;
     fgw_slab_init(&w->exchanges, "exchange", sizeof(struct fgw_exchange));
     fgw_slab_init(&w->tries, "try", sizeof(struct fgw_try));
     fgw_slab_init(&w->fronts, "front", sizeof(struct fgw_front));

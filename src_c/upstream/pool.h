@@ -48,12 +48,14 @@ struct fgw_pool_env {                        /* one a worker */
     int64_t idle, open;                      /* gauges */
     /* A line for the error log: an endpoint failed. */
     void (*report)(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err);
+    void (*connected)(void *ctx, const struct fgw_pool *p);   /* a new connection is up */
     void *ctx;
 };
 struct fgw_pool {
     struct fgw_pool_env *env;
     struct fgw_link link;                    /* the worker's list */
     uint32_t id, refs;                       /* snapshots that name it, and leases */
+    uint32_t slot;                           /* its counters', for the owner */
     char name[80];
     struct fgw_l_upstream set;               /* the settings; its str and arr members are not used */
     char host[80];                           /* set.host's text */
