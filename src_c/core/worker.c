@@ -33,7 +33,7 @@ static uint64_t memory_max(const struct fgw_worker *w) { return w->snap ? w->sna
 bool fgw_worker_overloaded(const struct fgw_worker *w)
 {
     uint64_t max = memory_max(w);
-    return max && w->loop.blocks.bytes > max / 10 * 9 && w->loop.blocks.live * 4096 > max / 10 * 9;
+    return max && w->loop.blocks.bytes > max / 10 * 9 && fgw_blocks_used(&w->loop.blocks) > max / 10 * 9;
 }
 
 static void pool_connected(void *ctx, const struct fgw_pool *p) { fgw_stats_add(&fgw_worker_upstream(ctx, p)->connects, 1); }
