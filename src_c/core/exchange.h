@@ -49,6 +49,7 @@ struct fgw_exchange {
     struct fgw_timer deadline;
     struct fgw_ticket ticket;
     struct fgw_pool *pool;
+    const struct fgw_ep *died_at;        /* the last try's endpoint, when it is to be tried again; never followed */
     struct fgw_call *caller;             /* of a subrequest */
     uint64_t start_ns, start_wall, upstream_ns, head_ns;
     uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;

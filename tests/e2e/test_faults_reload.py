@@ -178,13 +178,14 @@ def test_a_worker_killed_under_load_costs_at_most_one_request_a_connection(gw: G
 def test_a_worker_told_to_go_under_load_fails_no_request(gw: Gateway) -> None:
     """Kept connections are closed after an answer that says so; fresh ones are served from the accept queue."""
     gw.start(CONFIG.replace("hello\\n", "x" * 1000)).ready()
-    with load(gw.address(), kept=4, fresh=4) as clients:
-        for _ in range(5):
+    with load(gw.address(), kept=8, fresh=4) as clients:
+        for kill in range(6):
             more = clients.good + 100
             until(lambda more=more: clients.good > more or clients.bad, "requests")
-            pid = gw.workers()[0]
+            column = kill % 2
+            pid = gw.workers()[column]
             os.kill(pid, signal.SIGTERM)
-            until(lambda pid=pid: gw.workers().get(0) not in (None, pid), "another worker")
+            until(lambda pid=pid, column=column: gw.workers().get(column) not in (None, pid), "another worker")
     assert clients.bad == [] and clients.closed > 0
 
 
