@@ -1,4 +1,4 @@
-"""Clients that never stop asking, for tests of what a fault costs: each answer that is not a whole 200 is remembered."""
+"""Clients that never stop asking, for tests of what a fault costs: what is not a whole answer with 200 is kept."""
 
 import contextlib
 import socket

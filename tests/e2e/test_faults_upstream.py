@@ -213,7 +213,7 @@ def never_reads(sock: socket.socket, head: bytes) -> None:
 
 
 @pytest.mark.parametrize("script", [cut_in_the_request, never_reads])
-def test_an_upstream_that_dies_in_a_request_body_is_a_502_and_not_tried_again(gw: Gateway, log: Path, script: Script) -> None:
+def test_an_upstream_that_dies_in_a_request_body_is_a_502_once(gw: Gateway, log: Path, script: Script) -> None:
     with origin(script) as up:
         gw.start(config(log, up.address)).ready()
         with dial(gw.address()) as sock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -226,7 +226,7 @@ def test_an_upstream_that_dies_in_a_request_body_is_a_502_and_not_tried_again(gw
 
 # -- names
 def test_a_slow_resolver_holds_nobody_up(gw: Gateway, dns: Server) -> None:  # noqa: F811
-    """The name server falls silent: the last addresses are kept, and neither a worker nor the supervisor waits for it."""
+    """The name server falls silent: the last addresses are kept, and no process of ours waits for it."""
     with origin(keep()) as up:
         dns.zone.names["users.test"] = ["127.0.0.1"]
         gw.start(named(up.port), env={"FASTGW_NAMESERVERS": dns.address}).ready()
