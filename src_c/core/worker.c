@@ -281,9 +281,17 @@ static int segment_take(struct fgw_worker *w, const void *p, size_t n, bool mapp
         snprintf(err, err_n, "bad segment: %s", why ? why : "out of memory");
         return -1;
     }
-    *s = (struct fgw_segment){.hash = ((const struct fgw_l_seg *)p)->hash, .p = p, .size = n, .mapped = mapped};
+    *s = (struct fgw_segment){.hash = ((const struct fgw_l_seg *)p)->hash, .p = p, .size = n, .mapped = mapped, .fresh = true};
     fgw_list_push(&w->segments, &s->link);
     return 0;
+}
+
+/* It is here already. It stays until it is asked for: whoever has it now may let go of it before. */
+static bool known(struct fgw_worker *w, const void *p, size_t n)
+{
+    struct fgw_segment *s = n >= sizeof(struct fgw_l_seg) ? fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash) : NULL;
+    if (s) s->fresh = true;
+    return s != NULL;
 }
 
 int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n)
@@ -294,7 +302,7 @@ int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n
         snprintf(err, err_n, "cannot map the segment: %s", strerror(errno));
         return -1;
     }
-    if (n >= sizeof(struct fgw_l_seg) && fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash)) {
+    if (known(w, p, n)) {
         fgw_seg_unmap(p, n);
         return 0;
     }
@@ -305,7 +313,7 @@ int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n
 
 int fgw_worker_segment_add_bytes(struct fgw_worker *w, const void *p, size_t n, char *err, size_t err_n)
 {
-    if (n >= sizeof(struct fgw_l_seg) && fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash)) return 0;
+    if (known(w, p, n)) return 0;
     void *copy = malloc(n ? n : 1);
     if (copy) memcpy(copy, p, n);
     int r = copy ? segment_take(w, copy, n, false, err, err_n) : -1;
@@ -456,6 +464,7 @@ void fgw_worker_free(struct fgw_worker *w)
     }
     if (w->snap) fgw_snapshot_unref(w->snap);
     w->snap = NULL;
+    fgw_segments_forget(w);
     fgw_segments_sweep(w);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);
