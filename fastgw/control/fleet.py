@@ -15,7 +15,7 @@ import contextlib
 import enum
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Protocol
 
 from fastgw._shm import WORKERS_MAX
@@ -297,8 +297,11 @@ class Fleet:
             self._log.error("worker cannot listen; ending it", worker=worker.slot, listener=bound.name, reason=error)
             worker.signal(signal.SIGKILL)
 
-    async def settled(self, seconds: float = START_TIMEOUT) -> None:
-        """Wait until no slot is between two states: every worker serves, waits for the first snapshot, or is away."""
+    async def settled(self, dead: Iterable[WorkerProcess] = (), seconds: float = START_TIMEOUT) -> None:
+        """Wait until no slot is between two states: every worker serves, waits for the first snapshot, or is away.
+
+        dead: workers whose channel has ended. Their exit is told a little later; until then they seem to live."""
+        await until(lambda: all(worker.state is State.GONE for worker in dead), seconds)
         await until(lambda: not any(self._between(slot) for slot in self.slots.values()), seconds)
 
     def _between(self, slot: Slot) -> bool:

@@ -358,8 +358,8 @@ def run_of(**other: Any) -> dict[str, Any]:
     peak = {"requests": 100, "duration_us": 5_000_000}
     return {
         "seconds": 3600, "peak": peak, "report": report, "before": {"fds": 80}, "after": {"fds": 79},
-        "samples": samples, "slow": {"200": 10}, "flap": {"200": 5, "502": 5}, "lives": 3, "unexpected_5xx": 0.0, "worker_restarts": 0.0,
-        "alive": True, **other,
+        "samples": samples, "slow": {"200": 10}, "flap": {"200": 5, "502": 5}, "lives": 3,
+        "unexpected_5xx": 0.0, "worker_restarts": 0.0, "alive": True, **other,
     }  # fmt: skip
 
 
