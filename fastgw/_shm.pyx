@@ -113,17 +113,17 @@ cdef class Shm:
 
     # ---- counters
     def totals(self, uint32_t slot) -> dict:
-        """One slot summed over all columns. IndexError.
+        """One slot summed over all columns, by the fields of struct fgw_stats_cell (core/stats.h). IndexError.
 
-        by_class: 6, none sent and 1xx to 5xx; bytes_in and bytes_out of bodies; sum_us; bucket: one for each of
-        BOUNDS_US and one beyond, not cumulative; retries, upstream_failures, gateway_errors."""
+        by_class: none sent, then 1xx to 5xx; bucket: one for each of BOUNDS_US and one beyond, not cumulative."""
         self.check(slot, c.FGW_SHM_STATS)
         cdef s.fgw_stats_total_t t
         s.fgw_stats_total(self.m, slot, &t)
         return {
             "by_class": [t.by_class[i] for i in range(6)], "bytes_in": t.bytes_in, "bytes_out": t.bytes_out,
             "sum_us": t.sum_us, "bucket": [t.bucket[i] for i in range(s.FGW_STATS_BUCKETS)], "retries": t.retries,
-            "upstream_failures": t.upstream_failures, "gateway_errors": t.gateway_errors,
+            "upstream_failures": t.upstream_failures, "gateway_errors": t.gateway_errors, "connects": t.connects,
+            "step_errors": t.step_errors, "connect_failures": t.connect_failures, "in_flight": t.in_flight,
         }
 
     def clear(self, uint32_t slot) -> None:
@@ -140,10 +140,12 @@ cdef class Shm:
             g.refused, g.turns, g.events, g.blocks_bytes, g.live_exchanges, g.log_dropped, g.heartbeat_ms, g.epoch),
             strict=True))
 
-    def zero_gauges(self, uint32_t column) -> None:
-        """Forget what a dead worker held; what only counts up stays. IndexError."""
+    def zero_gauges(self, uint32_t column, upstreams=()) -> None:
+        """Forget what a dead worker held, also of the upstreams with these slots; counts stay. IndexError."""
         self.check(column, self.workers)
         s.fgw_stats_zero_gauges(self.m, column)
+        for slot in upstreams:
+            s.fgw_stats_zero_held(self.m, column, slot)
 
     def set_epoch(self, uint32_t column, uint64_t epoch) -> None:
         """Before a worker starts: take its column into use, and number its life. IndexError."""

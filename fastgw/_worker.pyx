@@ -78,10 +78,12 @@ cdef class Worker:
     def prepare(self, uint64_t root_hash) -> None:
         """Make the snapshot of this root ready, in place of one prepared before. Nothing serves it yet. Refused."""
         cdef char err[ERR]
-        self.discard()
         err[0] = 0
-        self.prepared = c.fgw_worker_prepare(self.w, root_hash, err, ERR)
-        if self.prepared is NULL:
+        # The one before may hold segments that this one names too: it goes last.
+        cdef c.fgw_snapshot *made = c.fgw_worker_prepare(self.w, root_hash, err, ERR)
+        self.discard()
+        self.prepared = made
+        if made is NULL:
             raise Refused(text(err))
 
     def commit(self) -> int:

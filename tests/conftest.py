@@ -1,6 +1,7 @@
 """Shared by all Python tests: where the checkout is, and the totals that `make test` adds up."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever gateway a test starts keeps its state here: run by root it would write to /var/lib and /run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in (("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")):
+            patch.setenv(name, str(tmp_path_factory.mktemp(folder)))
+        for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

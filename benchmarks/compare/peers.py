@@ -7,6 +7,7 @@ Placeholders: @LISTEN@ and @ORIGIN@ ports, @DIR@ the run's own folder, @LOG@ the
 from __future__ import annotations
 
 import glob
+import os
 import re
 import shlex
 import shutil
@@ -133,8 +134,11 @@ class Running:
         self.dir.mkdir(parents=True)
         argv = self._render(origin, log)
         target = self.log if self.log and peer.stdout == "log" else self.dir / "stdout"
+        environment = {**os.environ, "XDG_STATE_HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir)}
         with target.open("ab") as out, (self.dir / "stderr").open("ab") as err:
-            self.process = subprocess.Popen(tools.pinned(core, argv), stdout=out, stderr=err, cwd=tools.ROOT)
+            self.process = subprocess.Popen(
+                tools.pinned(core, argv), stdout=out, stderr=err, cwd=tools.ROOT, env=environment
+            )
         self.pid = self.process.pid
 
     def _render(self, origin: int, log: str) -> list[str]:

@@ -33,9 +33,14 @@ cdef extern from "core/stats.h" nogil:
         uint64_t retries
         uint64_t upstream_failures
         uint64_t gateway_errors
+        uint64_t step_errors
+        uint64_t connects
+        uint64_t connect_failures
+        uint64_t in_flight
 
     const uint32_t *fgw_stats_bounds()
     fgw_gauges *fgw_stats_gauges(fgw_shm *m, uint32_t column)
     void fgw_stats_total(fgw_shm *m, uint32_t slot, fgw_stats_total_t *out)
     void fgw_stats_clear(fgw_shm *m, uint32_t slot)
     void fgw_stats_zero_gauges(fgw_shm *m, uint32_t column)
+    void fgw_stats_zero_held(fgw_shm *m, uint32_t column, uint32_t slot)

@@ -9,6 +9,8 @@ from .paths import check_path, parse_pattern
 from .problem import Fault
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}|0|[1-9][0-9]{0,9}", re.ASCII)
+_NO_ID = 2**32 - 1
 _UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 FIELD_NAME_MAX, METHOD_MAX, QUERY_VALUE_MAX = 256, 32, 1024
@@ -85,6 +87,13 @@ def log_target(text: str) -> str:
                 hint=f"a file is a path with a slash: ./{text}")  # fmt: skip
 
 
+def account(text: str) -> str:
+    """A user's or group's name (as useradd allows it), or its number."""
+    if not _ACCOUNT.fullmatch(text) or (text.isdigit() and int(text) >= _NO_ID):
+        raise Fault("FGW1220", f"`{text}` is no name of a user or group", expected="a name such as nobody, or a number")
+    return text
+
+
 def _same(parse: Callable[[str], object]) -> Callable[[str], str]:
     """Check by parsing; keep the text."""
 
@@ -96,6 +105,7 @@ def _same(parse: Callable[[str], object]) -> Callable[[str], str]:
 
 
 CHECKS: dict[str, Callable[[str], str]] = {
+    "account": account,
     "address": _same(parse_address),
     "bind": _same(parse_bind),
     "cidr": lambda text: str(parse_cidr(text)),

@@ -11,6 +11,7 @@ from .shape import Choice, Leaf, List, Map, Object, Shape
 
 NOUNS = {
     "address": "an address", "bind": "an address to listen on", "cidr": "a network", "field": "a header field's name",
+    "account": "the name or number of a user or group",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
     "path": "a path", "query": "text", "pattern": "a path pattern", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",

@@ -4,7 +4,7 @@
       listeners      {name: Listener}
       upstreams      {name: Upstream}    endpoints · pool · balance · timeouts
       routes         {name: Route}       match · chain of steps · to (an upstream's name, or an answer)
-      admin · log · trusted_proxies · normalize · limits · timeouts · workers
+      admin · log · trusted_proxies · normalize · limits · timeouts · user · group · workers
 
 Values are in their final unit here: milliseconds, bytes, bytes a second. A bare item where a list is meant, and a
 bare address where an endpoint is meant, have become the list and the endpoint. Hosts are in lower case. Of a loaded
@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_types import (
     SECOND,
+    Account,
     Address,
     Bind,
     Cidr,
@@ -256,6 +257,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
+    user: Annotated[
+        Account | None,
+        option(
+            "Workers run under this user, without capabilities, before anything named here is imported. Only root can "
+            "change it; a reload cannot. Unset: the user that started the gateway."
+        ),
+    ] = None
+    group: Annotated[Account | None, option("Workers run under this group. Unset: the user's own.")] = None
     workers: Annotated[
         Annotated[int, count("", le=256)] | Literal["auto"],
         option("Worker processes. auto: one for each core this process may use."),

@@ -99,6 +99,14 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     linger: Annotated[
         int, duration("After a closing answer the rest of the request is read and dropped for this long.", ge=0)
     ] = 2 * SECOND
+    drain_delay: Annotated[
+        int,
+        duration(
+            "A gateway told to stop goes on for this long while /readyz fails, so that balancers send it nothing new; "
+            "then it drains.",
+            ge=0,
+        ),
+    ] = 0
     drain: Annotated[int, duration("A stopping or replaced worker finishes its requests for this long.", ge=0)] = (
         30 * SECOND
     )

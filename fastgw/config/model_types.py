@@ -6,7 +6,7 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
              "rate" (`500B/s`; bytes a second)
     off      True: the word `off` may be written, and means 0: no limit; otherwise at least `least`
     kind     what a string is: "address", "bind", "cidr", "host", "path", "pattern", "method", "field", "value",
-             "query", "template", "listener", "upstream", "log"; checked by `fastgw.config.checks`
+             "query", "template", "listener", "upstream", "log", "account"; checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
     names    what a mapping's keys are: "name", "field", "query"
@@ -59,5 +59,6 @@ FieldName = Annotated[str, option("a header field's name", kind="field")]
 FieldValue = Annotated[str, option("a header field's value, taken literally", kind="value")]
 QueryValue = Annotated[str, option("a query parameter's decoded value", kind="query")]
 Template = Annotated[str, option("text with `{variables}`; `{{` and `}}` are braces", kind="template")]
+Account = Annotated[str, option("a name that this host knows, or a number in quotes", kind="account")]
 ListenerName = Annotated[str, option("the name of a listener", kind="listener")]
 LogTarget = Annotated[str, option("`stdout`, `stderr` or a file's path", kind="log")]

@@ -37,6 +37,7 @@ CODES = {
     "FGW1211": "A malformed method.",
     "FGW1212": "Options that contradict each other.",
     "FGW1213": "A route that leads nowhere.",
+    "FGW1220": "A malformed name of a user or group.",
     "FGW1301": "The configuration is well formed, but larger than a snapshot can hold.",
     "FGW1901": "Warning: two routes match the same requests.",
     "FGW1902": "Warning: something that is never reached or never used.",

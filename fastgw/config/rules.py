@@ -4,6 +4,8 @@ A rule is a function (converter, object, node, path) for one class of the model.
 are sound; it looks at nodes where it must say a place, or where entries may be missing because they were bad.
 """
 
+import grp
+import pwd
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -303,6 +305,17 @@ def unused_upstreams(conv: "Converter", value: Config, node: Node, path: str) ->
             )
 
 
+def known_accounts(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """A warning only: what is checked here may be meant for another host."""
+    for key, name, look_up in (("user", value.user, pwd.getpwnam), ("group", value.group, grp.getgrnam)):
+        if not name or name.isdigit():
+            continue
+        try:
+            look_up(name)
+        except KeyError:
+            conv.warn(node.get(key) or node, key, Fault("FGW1903", f"this host knows no {key} `{name}`"))
+
+
 RULES: dict[type, tuple[Any, ...]] = {
     Match: (match_one_path,),
     Step: (one_key,),
@@ -314,5 +327,5 @@ RULES: dict[type, tuple[Any, ...]] = {
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
     Route: (route_target, route_strip, route_templates),
-    Config: (binds, same_matches, trust, unseen_fields, unused_upstreams),
+    Config: (binds, same_matches, trust, unseen_fields, unused_upstreams, known_accounts),
 }

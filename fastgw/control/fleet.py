@@ -15,13 +15,14 @@ import contextlib
 import enum
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Protocol
 
 from fastgw._shm import WORKERS_MAX
 
 from . import channel as ch
 from .backoff import Backoff
+from .identity import Identity
 from .listeners import Bound, Listeners
 from .log import ErrorLog
 from .process import Refused, State, WorkerProcess, how_ended
@@ -76,11 +77,12 @@ class Fleet:
         memory: Memory,
         listeners: Listeners,
         log: ErrorLog,
-        identity: tuple[int, int] = (-1, -1),
         on_change: Callable[[], None] = lambda: None,
+        on_exit: Callable[[int], None] = lambda column: None,
     ) -> None:
-        self._memory, self._listeners, self._log, self._identity = memory, listeners, log, identity
-        self._on_change = on_change
+        self._memory, self._listeners, self._log = memory, listeners, log
+        self.identity: Identity = (-1, -1)
+        self._on_change, self._on_exit = on_change, on_exit
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self.slots: dict[int, Slot] = {}
@@ -138,7 +140,7 @@ class Fleet:
         self._memory.set_epoch(slot.index, self.epoch)
         try:
             slot.worker = WorkerProcess(
-                slot.index, self._memory.fd, self._identity, self._ready, self._exited, self._draining, self._worker_log
+                slot.index, self._memory.fd, self.identity, self._ready, self._exited, self._draining, self._worker_log
             )
         except OSError as e:
             self._log.error("worker cannot be started", worker=slot.index, reason=str(e))
@@ -202,6 +204,7 @@ class Fleet:
         slot = self.slots[worker.slot]
         slot.worker = None
         self._memory.zero_gauges(slot.index)
+        self._on_exit(slot.index)
         asked = self.stopping or slot.state is SlotState.RETIRING
         tell = self._log.info if asked and code == 0 else self._log.error
         tell("worker ended", worker=slot.index, pid=worker.pid, how=how_ended(code), restarts=slot.restarts)
@@ -294,8 +297,11 @@ class Fleet:
             self._log.error("worker cannot listen; ending it", worker=worker.slot, listener=bound.name, reason=error)
             worker.signal(signal.SIGKILL)
 
-    async def settled(self, seconds: float = START_TIMEOUT) -> None:
-        """Wait until no slot is between two states: every worker serves, waits for the first snapshot, or is away."""
+    async def settled(self, dead: Iterable[WorkerProcess] = (), seconds: float = START_TIMEOUT) -> None:
+        """Wait until no slot is between two states: every worker serves, waits for the first snapshot, or is away.
+
+        dead: workers whose channel has ended. Their exit is told a little later; until then they seem to live."""
+        await until(lambda: all(worker.state is State.GONE for worker in dead), seconds)
         await until(lambda: not any(self._between(slot) for slot in self.slots.values()), seconds)
 
     def _between(self, slot: Slot) -> bool:

@@ -16,7 +16,7 @@ from fastgw.upstream.clusters import Clusters
 from fastgw.upstream.discovery.dns import DnsResolver
 
 from . import channel as ch
-from . import metrics
+from . import identity, metrics
 from .builds import Builder
 from .fleet import Fleet, SlotState
 from .listeners import BindErrors, Bound, Listeners
@@ -24,7 +24,7 @@ from .log import STREAMS, ErrorLog
 from .process import State, WorkerProcess
 from .reload import Reloader, ReloadError
 from .slots import SlotTable
-from .snapshot import Snapshot
+from .snapshot import Plan, Snapshot
 from .sockets import BindError
 from .state import LastGood, runtime_directory
 
@@ -46,12 +46,9 @@ class Admin(Protocol):
 
 
 class Gateway:
-    """Everything but signals. `workers`: overrides the configuration's number. `identity`: user and group of
-    workers."""
+    """Everything but signals. `workers`: overrides the configuration's number."""
 
-    def __init__(
-        self, path: Path, workers: int | None, identity: tuple[int, int], make_admin: Callable[["Gateway"], Admin]
-    ) -> None:
+    def __init__(self, path: Path, workers: int | None, make_admin: Callable[["Gateway"], Admin]) -> None:
         self.path, self._workers = path, workers
         self.log = ErrorLog()
         self.started = time.time()
@@ -62,7 +59,7 @@ class Gateway:
         self.listeners = Listeners()
         self.clusters = Clusters(self.shm, DnsResolver, self.log)
         self.builder = Builder()
-        self.fleet = Fleet(self.shm, self.listeners, self.log, identity)
+        self.fleet = Fleet(self.shm, self.listeners, self.log, on_exit=self._forget_held)
         self.reloader = Reloader(self.fleet, self.log, self.build, self.stage, self.adopt, self.abandon)
         self.admin = make_admin(self)
         self.kept, self._kept = LastGood(path), b""
@@ -81,6 +78,22 @@ class Gateway:
         """How many workers there should be."""
         return min(self._workers or snapshot.plan.workers or len(os.sched_getaffinity(0)), WORKERS_MAX)
 
+    def become(self, plan: Plan) -> None:
+        """Before the first worker: settle whom all of them run as. ReloadError."""
+        try:
+            self.fleet.identity = identity.find(plan.user, plan.group)
+        except identity.IdentityError as e:
+            raise ReloadError([str(e)]) from None
+        if os.geteuid() == 0 and self.fleet.identity[0] <= 0:
+            self.log.warning("workers run as root", hint="set `user` in the configuration")
+
+    def _same_identity(self, plan: Plan) -> str:
+        """Workers of two kinds beside each other would be neither. Empty: no change, or before the first start."""
+        before = self.fleet.current
+        if before is None or (before.plan.user, before.plan.group) == (plan.user, plan.group):
+            return ""
+        return "`user` and `group` cannot be changed by a reload: restart"
+
     async def stage(self, snapshot: Snapshot) -> None:
         """Open all that the snapshot needs here. ReloadError with every reason; `abandon` then undoes the rest."""
         plan, errors = snapshot.plan, []
@@ -94,6 +107,7 @@ class Gateway:
         except BindError as e:
             errors.append(f"admin: {e}")
         errors += log_problems(plan.log)
+        errors += filter(None, [self._same_identity(plan)])
         if errors:
             raise ReloadError(errors)
         await self.clusters.prepare(plan.clusters, NAMES_WAIT)
@@ -124,6 +138,10 @@ class Gateway:
         if plan.document != self._kept:
             self._kept = plan.document
             self._spawn(self._keep(plan.document))
+
+    def _forget_held(self, column: int) -> None:
+        """A worker is dead: what it held of the upstreams, nobody holds any more."""
+        self.shm.zero_gauges(column, [slot for kind, _, slot in self.slots.identities() if kind == "upstream"])
 
     async def _leave(self, leaving: list[Bound]) -> None:
         await self.fleet.emptied(leaving, EMPTY_TIMEOUT)

@@ -2,13 +2,13 @@
 
 What only goes up is summed over all columns that ever had a worker, so that neither a worker's death nor its retirement
 takes anything away. A series begins with its first event: ten thousand routes cost nothing until they are used.
-Requests that matched a route are told by `route`; those that matched none by their `listener`, with an empty route.
+Requests are told by `listener` and `route`; of those that matched none the route is empty.
 """
 
 import itertools
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastgw import __version__
 from fastgw._shm import BOUNDS_US
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 _LE = tuple(f"{us / 1e6:g}" for us in BOUNDS_US)
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+_Field = Literal["in_flight", "upstream_failures", "retries", "connects", "connect_failures"]
+_EVENTS: tuple[Literal[_Field, "gateway_errors", "step_errors"], ...] = (
+    "retries", "upstream_failures", "gateway_errors", "step_errors", "connects", "connect_failures", "in_flight",
+)
 
 Labels = dict[str, str]
 Sample = tuple[Labels, int | float]
@@ -40,13 +45,13 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
         totals = gateway.shm.totals(slot)
-        if not (any(totals["bucket"]) or totals["retries"] or totals["upstream_failures"] or totals["gateway_errors"]):
+        if not (any(totals["bucket"]) or any(totals[field] for field in _EVENTS)):
             continue
         if kind == "upstream":
             upstreams.append(({"upstream": name}, totals))
         else:
-            route = name if kind == "route" else "(overflow)" if kind == "overflow" else ""
-            routes.append(({"route": route, "listener": name if kind == "unmatched" else ""}, totals))
+            listener, _, route = ("", "", "(overflow)") if kind == "overflow" else name.partition("/")
+            routes.append(({"route": route, "listener": listener}, totals))
     return routes, upstreams
 
 
@@ -94,13 +99,26 @@ def _requests(found: Found) -> Iterator[Iterator[str]]:
     yield each("fgw_response_body_bytes_total", "Body bytes to clients.", (t["bytes_out"] for _, t in found))
     yield each("fgw_retries_total", "Requests that took more than one try.", (t["retries"] for _, t in found))
     yield each("fgw_gateway_errors_total", "Failures answered by the gateway.", (t["gateway_errors"] for _, t in found))
+    yield each("fgw_step_errors_total", "Bodies that a step could not process.", (t["step_errors"] for _, t in found))
+
+
+_UPSTREAM: tuple[tuple[_Field, str, str, str], ...] = (
+    ("in_flight", "fgw_upstream_requests_in_flight", "gauge", "Tries under way."),
+    ("upstream_failures", "fgw_upstream_failures_total", "counter", "Tries that an upstream failed."),
+    ("retries", "fgw_upstream_retries_total", "counter", "Failed tries that were followed by another."),
+    ("connects", "fgw_upstream_connects_total", "counter", "New connections."),
+    ("connect_failures", "fgw_upstream_connect_failures_total", "counter", "Connections that failed to be made."),
+)
 
 
 def _upstreams(found: Found) -> Iterator[Iterator[str]]:
     requests = [(labels, totals) for labels, totals in found if any(totals["bucket"])]
     yield _histogram("fgw_upstream_request_duration_seconds", "Requests to an upstream.", requests)
-    failures = ((labels, totals["upstream_failures"]) for labels, totals in found)
-    yield _family("fgw_upstream_failures_total", "counter", "Tries that an upstream failed.", failures)
+    codes = _by_class(found)
+    yield _family("fgw_upstream_requests_total", "counter", "Ended tries by class of answer; none: none came.", codes)
+    for field, name, kind, text in _UPSTREAM:
+        values = ((labels, totals[field]) for labels, totals in found)
+        yield _family(name, kind, text, values)
 
 
 _SUMS = (

@@ -143,15 +143,15 @@ class Reloader:
             workers = self._fleet.participants()
             outcomes = await asyncio.gather(*(self._prepare(worker, snapshot) for worker in workers))
             reasons = sorted({reason for outcome in outcomes if outcome is not None for reason in outcome})
-            dead = [worker.slot for worker, outcome in zip(workers, outcomes, strict=True) if outcome is None]
+            dead = [worker for worker, outcome in zip(workers, outcomes, strict=True) if outcome is None]
             if reasons:
                 raise ReloadError(reasons)
             if not dead:
                 self._prepared = set(workers)
                 return
             if attempt == 2:
-                raise ReloadError([f"worker {dead[0]} died while it prepared the configuration, twice"])
-            await self._fleet.settled()
+                raise ReloadError([f"worker {dead[0].slot} died while it prepared the configuration, twice"])
+            await self._fleet.settled(dead)
 
     async def _prepare(self, worker: WorkerProcess, snapshot: Snapshot) -> list[str] | None:
         """Reasons of a refusal, none if it is ready, None if it died."""

@@ -57,7 +57,8 @@ _NO_STATS = frozenset((_TABLE, _LISTENER_ID, _UPSTREAM_ID))
 
 
 class Identity(NamedTuple):
-    """What a stats slot counts. kind: "route" (name: a route's), "unmatched" (a listener's), "upstream", "overflow"."""
+    """What a stats slot counts. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream",
+    "overflow"."""
 
     kind: str
     name: str

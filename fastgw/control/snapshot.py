@@ -22,6 +22,9 @@ class Plan(Struct, frozen=True, array_like=True):
     log: Log
     workers: int  # 0: one for each core
     drain_ms: int
+    drain_delay_ms: int
+    user: str  # of workers; "": as this process
+    group: str
     slots: bytes  # the slot table's new state
     objects: bytes  # digests of all objects, for the next build to tell what changed
     changed: list[str]  # since the build before

@@ -8,9 +8,7 @@ Exit codes: 0 after a stop; 78 the configuration cannot be used; 1 it cannot be 
 
 import asyncio
 import contextlib
-import grp
 import os
-import pwd
 import resource
 import signal
 import sys
@@ -36,54 +34,34 @@ def run(
     config_path: Path | str,
     workers: int | None = None,
     last_good: bool = False,
-    user: str | None = None,
-    group: str | None = None,
-    drain_delay: float = 0.0,
 ) -> int:
     """Serve until told to stop. Returns the exit code; what is wrong is told on stderr.
 
-    last_good: if the configuration is bad, begin with the document that was kept. user, group: names that workers run
-    under (root only). drain_delay: seconds between not being ready and draining, for balancers to notice."""
+    last_good: if the configuration is bad, begin with the document that was kept."""
     path = Path(config_path)
-    try:
-        identity = find_identity(user, group)
-    except (KeyError, PermissionError) as e:
-        print(f"fastgw: {e.args[0]}", file=sys.stderr)
-        return FAILED
     _process.set_title(f"fastgw: supervisor {path}", "fastgw")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(path, workers, last_good, identity, drain_delay))
+        return runner.run(serve(path, workers, last_good))
 
 
-def find_identity(user: str | None, group: str | None) -> tuple[int, int]:
-    """User and group numbers, -1 for unchanged. KeyError: no such name. PermissionError: only root can change."""
-    if not user and not group:
-        return -1, -1
-    if os.geteuid() != 0:
-        raise PermissionError("only root can run workers under another user or group")
-    entry = pwd.getpwnam(user) if user else None
-    gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid if entry else -1
-    return (entry.pw_uid if entry else -1), gid
-
-
-async def serve(path: Path, workers: int | None, last_good: bool, identity: tuple[int, int], drain_delay: float) -> int:
+async def serve(path: Path, workers: int | None, last_good: bool) -> int:
     """One gateway's life in the running loop."""
     # Here alone control reaches up: it is where the parts are put together.
     from fastgw.admin.pages import gateway_pages
     from fastgw.admin.server import AdminServer
 
-    gateway = Gateway(path, workers, identity, lambda made: AdminServer(gateway_pages(made)))
-    return await Supervisor(gateway, last_good, drain_delay).run()
+    gateway = Gateway(path, workers, lambda made: AdminServer(gateway_pages(made)))
+    return await Supervisor(gateway, last_good).run()
 
 
 class Supervisor:
     """Signals, start and stop of a gateway."""
 
-    def __init__(self, gateway: Gateway, last_good: bool, drain_delay: float) -> None:
-        self._gateway, self._last_good, self._drain_delay = gateway, last_good, drain_delay
+    def __init__(self, gateway: Gateway, last_good: bool) -> None:
+        self._gateway, self._last_good = gateway, last_good
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._serving = False
@@ -145,6 +123,7 @@ class Supervisor:
             self._stop.set()
             return BAD_CONFIG
         try:
+            gateway.become(snapshot.plan)
             gateway.fleet.resize(gateway.count(snapshot), snapshot.plan.drain_ms)
             await gateway.fleet.settled()
             if not gateway.fleet.participants():
@@ -190,7 +169,8 @@ class Supervisor:
         notify.notify("STOPPING=1")
         await gateway.reloader.stop()
         if not self._now.is_set() and fleet.live():
-            await self._unless_now(asyncio.sleep(self._drain_delay))
+            delay_ms = fleet.current.plan.drain_delay_ms if fleet.current else 0
+            await self._unless_now(asyncio.sleep(delay_ms / 1000))
             await self._unless_now(fleet.emptied(list(gateway.listeners), QUEUE_WAIT))
             fleet.stopping = True
             gateway.listeners.close_all()

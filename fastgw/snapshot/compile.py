@@ -36,7 +36,7 @@ class SlotGiver(Protocol):
         """The offset of an upstream's endpoint table in shared memory."""
 
     def stats_slot(self, kind: str, name: str) -> int:
-        """A slot of counters. kind: "route" (name: a route's), "unmatched" (a listener's), "upstream"."""
+        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream"."""
 
 
 class Slots:
@@ -139,7 +139,7 @@ def _listener(
         "name": w.text(name),
         "id": slots.listener_id(name),
         "routes_seg": segments.keep(routes_segment(config, routes)),
-        "route_slots": w.numbers([slots.stats_slot("route", route) for route in routes], 4),
+        "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
         "other_slot": slots.stats_slot("unmatched", name),
         "settings_seg": segments.keep(settings_segment(config, name)),
     }

@@ -43,6 +43,13 @@ void fgw_blocks_trim(struct fgw_blocks *bs)
     }
 }
 
+uint64_t fgw_blocks_used(const struct fgw_blocks *bs)
+{
+    uint64_t cached = 0;
+    for (unsigned cls = 0; cls < FGW_BLOCK_CLASSES; cls++) cached += (uint64_t)bs->nfree[cls] * (HEADER + CLASSES[cls].cap);
+    return bs->bytes - cached;
+}
+
 static bool is_over(const struct fgw_blocks *bs, size_t more) { return bs->max_bytes && bs->bytes + more > bs->max_bytes; }
 
 static FGW_RARE struct fgw_block *take(struct fgw_blocks *bs, size_t want, unsigned cls)

@@ -37,6 +37,7 @@ struct fgw_blocks {
 
 void fgw_blocks_init(struct fgw_blocks *bs, uint64_t max_bytes);
 void fgw_blocks_fini(struct fgw_blocks *bs);
+uint64_t fgw_blocks_used(const struct fgw_blocks *bs);   /* bytes of referenced blocks: without the cached ones */
 void fgw_blocks_trim(struct fgw_blocks *bs);      /* give cached free blocks back to malloc */
 
 /* One reference, cap >= want. NULL: want > FGW_BLOCK_MAX, over max_bytes, or no memory. */

@@ -5,7 +5,7 @@
 #include "base/num.h"
 #include "policy/layout.h"
 
-enum { FIXED = 768 };          /* room for all that is not a string: keys, punctuation, numbers, dots, time, reason */
+enum { FIXED = 768, SECOND_NS = 1000000000 };          /* room for all that is not a string: keys, punctuation, numbers, dots, time, reason */
 
 /* Two copies of a line's making are wanted: one that only copies, one that escapes. */
 #define INLINE inline __attribute__((always_inline))
@@ -45,8 +45,8 @@ static inline uint64_t load8(const char *p) { uint64_t v; memcpy(&v, p, 8); retu
 /* Controls, DEL, quote, backslash, and all above: not to be copied as they are, in either format. */
 static inline bytes16 special16(bytes16 b)
 {
-    signed16 below = (signed16)b < 0x20;               /* as signed bytes those above 0x7f are below too */
-    return (bytes16)(below | (b == 0x7f) | (b == '"') | (b == '\\'));
+    signed16 below = (signed16)(b + 1) < 0x21;         /* as signed bytes those from 0x7f up are below too */
+    return (bytes16)(below | (b == '"') | (b == '\\'));
 }
 static inline bool any(bytes16 b) { return ((pair)b)[0] | ((pair)b)[1]; }
 static inline bool special(unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; }
@@ -163,14 +163,25 @@ static char *millis(char *p, uint64_t us)
     return three(LIT(number(p, us / 1000), "."), (unsigned)(us % 1000));
 }
 
-/* The text of a second is kept by who has a place for it: most lines of a busy worker share theirs. */
+/* The text of wall_ns to the second, 19 bytes and what follows them. It is kept by who has a place for it: most lines of a busy worker share
+ * theirs. *ns: what is beyond the second. */
+static const char *second(uint64_t wall_ns, struct fgw_log_time *t, uint32_t *ns)
+{
+    uint64_t beyond = wall_ns - t->begin_ns;
+    if (fgw_unlikely(beyond >= SECOND_NS || !t->text[0])) {
+        fgw_clock_rfc3339(wall_ns, t->text);
+        beyond = wall_ns % SECOND_NS;
+        t->begin_ns = wall_ns - beyond;
+    }
+    *ns = (uint32_t)beyond;
+    return t->text;
+}
+
 static char *json_time(char *p, uint64_t wall_ns, struct fgw_log_time *t)
 {
-    if (!t) return p + fgw_clock_rfc3339(wall_ns, p);
-    uint64_t s = wall_ns / 1000000000;
-    if (fgw_unlikely(s != t->second || !t->text[0])) fgw_clock_rfc3339(wall_ns, t->text), t->second = s;
-    memcpy(p, t->text, 20);
-    return LIT(three(p + 20, (unsigned)(wall_ns / 1000000 % 1000)), "Z");
+    uint32_t ns;
+    memcpy(p, second(wall_ns, t, &ns), 20);
+    return LIT(three(p + 20, ns / 1000000), "Z");
 }
 
 static char *json_reply(char *p, const struct fgw_log_facts *f)
@@ -200,8 +211,9 @@ static INLINE char *json_reason(char *p, struct fgw_fail fail, bytes16 *bad)
 
 static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *bad)
 {
+    struct fgw_log_time own = {0}, *time = f->time ? f->time : &own;
     p = LIT(p, "{\"time\":\"");
-    p = json_time(p, f->wall_ns, f->time);
+    p = json_time(p, f->wall_ns, time);
     p = LIT(json(LIT(p, "\",\"client\":\""), f->client, bad), "\"");
     p = FIELD(p, "method", f->method);
     p = FIELD(p, "target", f->target);
@@ -227,12 +239,12 @@ static INLINE char *combined(char *p, struct fgw_str s, bytes16 *bad)
     return bad ? copy(p, s, bad) : escape(p, s, combined_special);
 }
 
-/* 2026-01-02T03:04:05.678Z -> 02/Jan/2026:03:04:05 +0000 */
-static char *combined_time(char *p, uint64_t wall_ns)
+/* 2026-01-02T03:04:05 -> 02/Jan/2026:03:04:05 +0000 */
+static char *combined_time(char *p, uint64_t wall_ns, struct fgw_log_time *kept)
 {
     static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char t[32];
-    fgw_clock_rfc3339(wall_ns, t);
+    uint32_t ns;
+    const char *t = second(wall_ns, kept, &ns);
     unsigned month = (unsigned)(t[5] - '0') * 10 + (unsigned)(t[6] - '0') - 1;
     memcpy(p, t + 8, 2), p[2] = '/';
     memcpy(p + 3, MONTHS + 3 * (month % 12), 3), p[6] = '/';
@@ -244,8 +256,9 @@ static char *combined_time(char *p, uint64_t wall_ns)
 /* client - - [time] "method target HTTP/1.x" status bytes "referer" "user agent" */
 static INLINE char *combined_line(char *p, const struct fgw_log_facts *f, bytes16 *bad)
 {
+    struct fgw_log_time own = {0}, *time = f->time ? f->time : &own;
     p = combined(p, f->client, bad);
-    p = LIT(combined_time(LIT(p, " - - ["), f->wall_ns), "] \"");
+    p = LIT(combined_time(LIT(p, " - - ["), f->wall_ns, time), "] \"");
     p = combined(p, f->method, bad);
     p = combined(LIT(p, " "), f->target, bad);
     p = LIT(p, " HTTP/1.");

@@ -15,7 +15,7 @@
 
 enum { FGW_LOG_TEXT = 4096 };     /* so that the worst line still fits in the ring */
 
-struct fgw_log_time { uint64_t second; char text[32]; };   /* the last second written out; zeroed at first, the worker's own */
+struct fgw_log_time { uint64_t begin_ns; char text[32]; };   /* the last second written out; zeroed at first, the worker's own */
 
 struct fgw_log_facts {
     struct fgw_log_time *time;    /* NULL: the date is worked out for each line */

@@ -26,6 +26,8 @@ struct fgw_try {                         /* endpoint, lease, upstream side, own 
     struct fgw_exchange *x;
     struct fgw_lease lease;
     struct fgw_timer timer;              /* first byte */
+    uint64_t sent_ns;                    /* when the request was given to the side */
+    uint16_t status;                     /* the answer's; 0: none yet */
     uint8_t state;                       /* enum fgw_try_state */
     bool request_done, ended;            /* finish() was called; on_end came */
 };
@@ -47,6 +49,7 @@ struct fgw_exchange {
     struct fgw_timer deadline;
     struct fgw_ticket ticket;
     struct fgw_pool *pool;
+    const struct fgw_ep *died_at;        /* the last try's endpoint, when it is to be tried again; never followed */
     struct fgw_call *caller;             /* of a subrequest */
     struct fgw_link children;            /* calls of its own that are not over */
     uint64_t start_ns, start_wall, upstream_ns, head_ns;

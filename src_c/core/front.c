@@ -28,7 +28,7 @@ static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw
     if (!b) return;
     fgw_stats_request(fgw_stats_cell(w->shm, w->column, b->l->other_slot), fgw_err_status(why), 0, 0, 0);
     if (w->snap->root->log_format == FGW_LOG_OFF) return;
-    struct fgw_log_facts facts = {.wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
+    struct fgw_log_facts facts = {.time = &w->log_time, .wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
                                   .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .minor = 1};
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
 }
@@ -44,6 +44,7 @@ static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
     f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
     if (!f->demux) fgw_fd_close(fd);
+    else if (fgw_unlikely(w->draining)) f->demux->ops->drain(f->demux);
     return f->demux != NULL;
 }
 
@@ -132,8 +133,7 @@ void fgw_fronts_drain(struct fgw_worker *w)
     for (struct fgw_link *k = w->front_list.next, *next; k != &w->front_list; k = next) {
         struct fgw_front *f = fgw_container(k, struct fgw_front, link);
         next = k->next;
-        if (f->stage) stage_give_up(f);                /* nothing was asked yet */
-        else f->demux->ops->drain(f->demux);
+        if (f->demux) f->demux->ops->drain(f->demux);  /* one in a stage is drained when its codec begins */
     }
 }
 

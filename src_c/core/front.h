@@ -12,7 +12,7 @@
 #include "core/worker_impl.h"
 
 void fgw_front_accept(struct fgw_listener *l, int fd, const struct sockaddr *sa);   /* takes fd over */
-void fgw_fronts_drain(struct fgw_worker *w);     /* idle ones and those in a stage close, others at the end of their answer */
+void fgw_fronts_drain(struct fgw_worker *w);     /* each takes its last request, or none; those in a stage when it is done */
 void fgw_fronts_cut(struct fgw_worker *w);       /* end all now */
 
 #endif

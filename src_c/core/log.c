@@ -39,12 +39,12 @@ void fgw_exchange_log(struct fgw_exchange *x)
     if (x->slot < FGW_SHM_STATS) {
         struct fgw_stats_cell *cell = fgw_stats_cell(w->shm, w->column, x->slot);
         fgw_stats_request(cell, status, us, x->bytes_in, x->bytes_out);
-        if (x->own_reply && x->fail.code) atomic_fetch_add_explicit(&cell->gateway_errors, 1, memory_order_relaxed);
-        if (x->tries > 1) atomic_fetch_add_explicit(&cell->retries, 1, memory_order_relaxed);
+        if (x->own_reply && x->fail.code) fgw_stats_add(&cell->gateway_errors, 1);
+        if (x->tries > 1) fgw_stats_add(&cell->retries, 1);
     }
     int format = w->snap ? w->snap->root->log_format : FGW_LOG_OFF;
     if (format == FGW_LOG_OFF) return;
-    struct fgw_log_facts f = {.wall_ns = x->start_wall, .duration_us = us, .bytes_in = x->bytes_in, .bytes_out = x->bytes_out,
+    struct fgw_log_facts f = {.time = &w->log_time, .wall_ns = x->start_wall, .duration_us = us, .bytes_in = x->bytes_in, .bytes_out = x->bytes_out,
                               .upstream_us = x->upstream_ns && x->head_ns > x->upstream_ns ? (x->head_ns - x->upstream_ns) / 1000 : 0,
                               .client = r->client, .method = r->method, .host = r->host, .request_id = r->request_id,
                               .target = x->msg ? fgw_head_target(&x->msg->head) : r->target.path,

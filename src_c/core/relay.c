@@ -56,6 +56,7 @@ static bool filter_from(struct fgw_exchange *x, int dir, int at, struct fgw_span
 static bool through(struct fgw_exchange *x, int dir, struct fgw_span s, bool end)
 {
     if (filter_from(x, dir, 0, s, end)) return true;
+    if (x->slot < FGW_SHM_STATS) fgw_stats_add(&fgw_stats_cell(x->w->shm, x->w->column, x->slot)->step_errors, 1);
     fgw_exchange_refuse(x, x->r.fail.code ? x->r.fail : fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
     return false;
 }

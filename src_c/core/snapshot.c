@@ -26,8 +26,13 @@ void fgw_segments_sweep(struct fgw_worker *w)
     for (struct fgw_link *k = w->segments.next, *next; k != &w->segments; k = next) {
         struct fgw_segment *s = fgw_container(k, struct fgw_segment, link);
         next = k->next;
-        if (s->refs == 0) segment_free(s);
+        if (s->refs == 0 && !s->fresh) segment_free(s);
     }
+}
+
+void fgw_segments_forget(struct fgw_worker *w)
+{
+    for (struct fgw_link *k = w->segments.next; k != &w->segments; k = k->next) fgw_container(k, struct fgw_segment, link)->fresh = false;
 }
 
 static struct fgw_snapshot *bad(struct fgw_snapshot *s, char *err, size_t n, const char *what, struct fgw_str name)
@@ -133,7 +138,9 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
     root->refs++;
     w->snapshots++;
     s->trusted = fgw_l_at(root->p, s->root->trusted.off);
-    if (!bind_segments(s)) return bad(s, err, err_n, "a segment named by the root was not added", FGW_STR(""));
+    bool whole = bind_segments(s);
+    fgw_segments_forget(w);                            /* what it needs of them is counted now */
+    if (!whole) return bad(s, err, err_n, "a segment named by the root was not added", FGW_STR(""));
     if (!bind_pools(s)) return bad(s, err, err_n, "an upstream cannot be bound", FGW_STR(""));
     const struct fgw_l_listener *l = fgw_l_at(root->p, s->root->listeners.off);
     s->bound = calloc(s->root->listeners.count + 1, sizeof *s->bound);
@@ -149,8 +156,10 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
 void fgw_snapshot_apply(struct fgw_snapshot *s)
 {
     const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
-    for (uint32_t i = 0; i < s->npools; i++)
+    for (uint32_t i = 0; i < s->npools; i++) {
+        s->pools[i]->slot = u[i].slot;
         fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
+    }
 }
 
 void fgw_snapshot_unref(struct fgw_snapshot *s)

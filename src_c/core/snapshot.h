@@ -8,7 +8,14 @@
 #define FGW_CORE_SNAPSHOT_H
 #include "upstream/pool.h"
 
-struct fgw_segment { struct fgw_link link; uint64_t hash; const void *p; size_t size; uint32_t refs; bool mapped; };
+struct fgw_segment {
+    struct fgw_link link;
+    uint64_t hash;
+    const void *p;
+    size_t size;
+    uint32_t refs;
+    bool mapped, fresh;                  /* fresh: added, and no snapshot has been prepared since: kept though nobody counts it yet */
+};
 
 struct fgw_bound {                       /* a listener of the snapshot */
     const struct fgw_l_listener *l;
@@ -28,7 +35,8 @@ struct fgw_snapshot {
     uint32_t nsegs, nbound, npools, refs;
 };
 struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash);
-void fgw_segments_sweep(struct fgw_worker *w);           /* unmap those nobody counts */
+void fgw_segments_sweep(struct fgw_worker *w);           /* unmap those nobody counts and nobody will */
+void fgw_segments_forget(struct fgw_worker *w);          /* none is fresh any more */
 struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n);
 void fgw_snapshot_apply(struct fgw_snapshot *s);         /* at commit: pools take over their settings */
 static inline struct fgw_snapshot *fgw_snapshot_ref(struct fgw_snapshot *s) { s->refs++; return s; }

@@ -27,6 +27,15 @@ void fgw_stats_request(struct fgw_stats_cell *c, int status, uint64_t us, uint64
     fgw_stats_add(&c->bytes_out, out);
 }
 
+void fgw_stats_try_ended(struct fgw_stats_cell *c, int status, uint64_t us)
+{
+    unsigned class = (unsigned)status / 100;
+    fgw_stats_add(&c->by_class[class < FGW_COUNT(c->by_class) ? class : 0], 1);
+    fgw_stats_add(&c->bucket[bucket_of(us)], 1);
+    fgw_stats_add(&c->sum_us, us);
+    fgw_stats_add(&c->in_flight, (uint64_t)-1);
+}
+
 /* Both structs are counters in one order, and nothing else: they are walked as arrays. */
 enum { FIELDS = sizeof(struct fgw_stats_total) / sizeof(uint64_t) };
 _Static_assert(sizeof(struct fgw_stats_total) == sizeof(struct fgw_stats_cell), "a total has a cell's fields");
@@ -65,4 +74,9 @@ void fgw_stats_zero_gauges(struct fgw_shm *m, uint32_t column)
     _Atomic uint64_t *sizes[] = {&g->blocks_bytes, &g->live_exchanges, &g->heartbeat_ms};   /* a dead worker's last beat must not be its successor's */
     for (unsigned i = 0; i < FGW_COUNT(held); i++) atomic_store_explicit(held[i], 0, memory_order_relaxed);
     for (unsigned i = 0; i < FGW_COUNT(sizes); i++) atomic_store_explicit(sizes[i], 0, memory_order_relaxed);
+}
+
+void fgw_stats_zero_held(struct fgw_shm *m, uint32_t column, uint32_t slot)
+{
+    if (slot < FGW_SHM_STATS) atomic_store_explicit(&fgw_stats_cell(m, column, slot)->in_flight, 0, memory_order_relaxed);
 }

@@ -1,7 +1,8 @@
 /* core/stats.h: counters and histograms in shared memory, a column per worker, so that no cache line is fought over.
  *
  * A slot is given by the supervisor to an identity (route in listener, upstream), and kept over reloads and worker deaths.
- * Thread: the column's worker writes (relaxed atomics), anybody reads. Cost of a finished request: some 6 adds. */
+ * Thread: the column's worker writes (relaxed atomics), anybody reads. Cost of a finished request: some 6 adds at its route, and
+ * as many at its upstream. */
 #ifndef FGW_CORE_STATS_H
 #define FGW_CORE_STATS_H
 #include <stdatomic.h>
@@ -12,12 +13,16 @@
 #define FGW_STATS_BOUNDS_US { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 75000, 100000, 250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000 }
 enum { FGW_STATS_BUCKETS = 20 };          /* 19 bounds and +Inf */
 
-struct fgw_stats_cell {                   /* one slot in one column */
-    _Atomic uint64_t by_class[6];         /* answers 1xx..5xx; [0]: none was sent (client gone) */
+struct fgw_stats_cell {                   /* one slot in one column: of requests (a route, what matched none), or of an upstream's tries */
+    _Atomic uint64_t by_class[6];         /* answers 1xx..5xx; [0]: none was sent (client gone), or none came (upstream) */
     _Atomic uint64_t bytes_in, bytes_out; /* body bytes from and to the client */
     _Atomic uint64_t sum_us;
     _Atomic uint64_t bucket[FGW_STATS_BUCKETS];
     _Atomic uint64_t retries, upstream_failures, gateway_errors;
+    _Atomic uint64_t step_errors;         /* requests: bodies that a step of the chain could not process */
+    _Atomic uint64_t connects, connect_failures;   /* upstream */
+    _Atomic uint64_t in_flight;           /* upstream: tries under way. The one that goes down again: zeroed at the worker's death */
+    _Atomic uint64_t pad[4];
 };
 struct fgw_gauges {                       /* what a worker holds now, and its own totals; two cache lines, nobody else's */
     _Alignas(64) _Atomic int64_t connections;
@@ -45,11 +50,17 @@ static inline void fgw_stats_add(_Atomic uint64_t *c, uint64_t n)
 struct fgw_ring *fgw_stats_log(struct fgw_shm *m, uint32_t column);
 struct fgw_ring *fgw_stats_error_log(struct fgw_shm *m, uint32_t column);
 void fgw_stats_request(struct fgw_stats_cell *c, int status, uint64_t us, uint64_t in, uint64_t out);
+static inline void fgw_stats_try_begun(struct fgw_stats_cell *c) { fgw_stats_add(&c->in_flight, 1); }
+void fgw_stats_try_ended(struct fgw_stats_cell *c, int status, uint64_t us);
 const uint32_t *fgw_stats_bounds(void);                           /* FGW_STATS_BUCKETS - 1 of them */
 /* One slot summed over all columns in use; the fields in the order of fgw_stats_cell. Sums of a running system: no two fields are of one instant. */
-struct fgw_stats_total { uint64_t by_class[6], bytes_in, bytes_out, sum_us, bucket[FGW_STATS_BUCKETS], retries, upstream_failures, gateway_errors; };
+struct fgw_stats_total {
+    uint64_t by_class[6], bytes_in, bytes_out, sum_us, bucket[FGW_STATS_BUCKETS], retries, upstream_failures, gateway_errors, step_errors, connects,
+             connect_failures, in_flight, pad[4];
+};
 void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *out);
 void fgw_stats_clear(struct fgw_shm *m, uint32_t slot);           /* supervisor: before a retired slot is given to another identity, when no worker uses it */
 void fgw_stats_zero_gauges(struct fgw_shm *m, uint32_t column);   /* supervisor, at that worker's death: only what goes up and down */
+void fgw_stats_zero_held(struct fgw_shm *m, uint32_t column, uint32_t slot);   /* the same for an upstream's cell */
 
 #endif

@@ -55,7 +55,8 @@ static void send_request(struct fgw_try *t)
     struct fgw_side *s = t->lease.side;
     struct fgw_out o = {.fields = r->out.v, .nfields = r->out.n, .method = r->method, .scheme = r->scheme, .target = target_out(r)};
     s->up = &try_up, s->user = t;
-    t->state = FGW_TRY_SENT;
+    t->state = FGW_TRY_SENT, t->sent_ns = x->w->loop.clock.mono_ns;
+    fgw_stats_try_begun(fgw_worker_upstream(x->w, t->lease.pool));
     x->tries++;
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
     o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
@@ -97,13 +98,18 @@ static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)
     struct fgw_exchange *x = t->x;
     bool again = t->state == FGW_TRY_SENT && may_retry(t, why, processed);
     x->fail = why;
-    if (why.by == FGW_BY_UPSTREAM && t->state != FGW_TRY_LEASE)
+    if (why.by == FGW_BY_UPSTREAM && t->state != FGW_TRY_LEASE) {
+        struct fgw_stats_cell *cell = fgw_worker_upstream(x->w, t->lease.pool);
+        fgw_stats_add(&cell->upstream_failures, 1);
+        if (again) fgw_stats_add(&cell->retries, 1);
         fgw_worker_report(x->w, 2, "upstream %s endpoint %s: %s%s", t->lease.pool->name, t->lease.ep ? t->lease.ep->e.name : "-",
                           fgw_err_word((enum fgw_err)why.code), again ? ", tried again" : "");
+    }
     if (!again) {
         fgw_exchange_refuse(x, why);
         return;
     }
+    x->died_at = t->lease.ep;
     fgw_try_drop(x);
     x->fail = (struct fgw_fail){0};
     fgw_try_start(x);
@@ -139,7 +145,7 @@ bool fgw_try_start(struct fgw_exchange *x)
         return false;
     }
     *t = (struct fgw_try){.x = x, .timer = {.fire = first_byte}, .state = FGW_TRY_LEASE};
-    t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0;
+    t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0, t->lease.shun = x->died_at;
     x->t = t;
     if (!x->upstream_ns) x->upstream_ns = x->w->loop.clock.mono_ns;
     fgw_pool_ref(x->pool);
@@ -153,6 +159,7 @@ void fgw_try_drop(struct fgw_exchange *x)
     struct fgw_try *t = x->t;
     if (!t) return;
     x->t = NULL;
+    if (t->state >= FGW_TRY_SENT) fgw_stats_try_ended(fgw_worker_upstream(x->w, t->lease.pool), t->status, (x->w->loop.clock.mono_ns - t->sent_ns) / 1000);
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_lease_put(&t->lease);
     fgw_pool_unref(t->lease.pool);
@@ -216,7 +223,7 @@ static void on_head(struct fgw_side *s, struct fgw_msg *m)
         leave(x);
         return;
     }
-    t->state = FGW_TRY_WON;
+    t->state = FGW_TRY_WON, t->status = m->head.status;
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_buf_clear(&x->w->loop.bufs, &x->kept);
     x->kept_lost = true;

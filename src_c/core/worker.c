@@ -31,11 +31,14 @@ static uint64_t memory_max(const struct fgw_worker *w) { return w->snap ? w->sna
 bool fgw_worker_overloaded(const struct fgw_worker *w)
 {
     uint64_t max = memory_max(w);
-    return max && w->loop.blocks.bytes > max / 10 * 9 && w->loop.blocks.live * 4096 > max / 10 * 9;
+    return max && w->loop.blocks.bytes > max / 10 * 9 && fgw_blocks_used(&w->loop.blocks) > max / 10 * 9;
 }
+
+static void pool_connected(void *ctx, const struct fgw_pool *p) { fgw_stats_add(&fgw_worker_upstream(ctx, p)->connects, 1); }
 
 static void pool_report(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err)
 {
+    fgw_stats_add(&fgw_worker_upstream(ctx, p)->connect_failures, 1);
     fgw_worker_report(ctx, 2, "upstream %s endpoint %s: %s%s%s", p->name, e->e.name, fgw_err_word((enum fgw_err)why.code),
                       err ? ": " : "", err ? strerror(err) : "");
 }
@@ -154,7 +157,7 @@ static void door_close(struct fgw_door *d)
     free(d);
 }
 
-static void listener_close(struct fgw_listener *l)
+void fgw_listener_close(struct fgw_listener *l)
 {
     struct fgw_link *k;
     while ((k = fgw_list_first(&l->sockets))) door_close(fgw_container(k, struct fgw_door, link));
@@ -182,9 +185,17 @@ static int segment_take(struct fgw_worker *w, const void *p, size_t n, bool mapp
         snprintf(err, err_n, "bad segment: %s", why ? why : "out of memory");
         return -1;
     }
-    *s = (struct fgw_segment){.hash = ((const struct fgw_l_seg *)p)->hash, .p = p, .size = n, .mapped = mapped};
+    *s = (struct fgw_segment){.hash = ((const struct fgw_l_seg *)p)->hash, .p = p, .size = n, .mapped = mapped, .fresh = true};
     fgw_list_push(&w->segments, &s->link);
     return 0;
+}
+
+/* It is here already. It stays until it is asked for: whoever has it now may let go of it before. */
+static bool known(struct fgw_worker *w, const void *p, size_t n)
+{
+    struct fgw_segment *s = n >= sizeof(struct fgw_l_seg) ? fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash) : NULL;
+    if (s) s->fresh = true;
+    return s != NULL;
 }
 
 int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n)
@@ -195,7 +206,7 @@ int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n
         snprintf(err, err_n, "cannot map the segment: %s", strerror(errno));
         return -1;
     }
-    if (n >= sizeof(struct fgw_l_seg) && fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash)) {
+    if (known(w, p, n)) {
         fgw_seg_unmap(p, n);
         return 0;
     }
@@ -206,7 +217,7 @@ int fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n
 
 int fgw_worker_segment_add_bytes(struct fgw_worker *w, const void *p, size_t n, char *err, size_t err_n)
 {
-    if (n >= sizeof(struct fgw_l_seg) && fgw_segment_find(w, ((const struct fgw_l_seg *)p)->hash)) return 0;
+    if (known(w, p, n)) return 0;
     void *copy = malloc(n ? n : 1);
     if (copy) memcpy(copy, p, n);
     int r = copy ? segment_take(w, copy, n, false, err, err_n) : -1;
@@ -277,20 +288,6 @@ int fgw_worker_wait(struct fgw_worker *w, int ms)
 void fgw_worker_turn(struct fgw_worker *w) { fgw_worker_wait(w, 0); }
 int fgw_worker_fd(const struct fgw_worker *w) { return w->loop.ep; }
 
-/* ---- the end ---- */
-static void drain_over(struct fgw_timer *t) { fgw_fronts_cut(fgw_container(t, struct fgw_worker, drain_timer)); }
-
-void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms)
-{
-    w->draining = true;
-    for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) listener_close(fgw_container(k, struct fgw_listener, link));
-    fgw_fronts_drain(w);
-    fgw_loop_timer(&w->loop, &w->drain_timer, deadline_ms ? deadline_ms : 1);
-    fgw_worker_settle(w);
-}
-
-bool fgw_worker_drained(const struct fgw_worker *w) { return w->draining && w->fronts.live == 0 && w->exchanges.live == 0; }
-
 void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *o)
 {
     *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .tries = w->tries.live, .timers = w->loop.wheel.armed,
@@ -323,7 +320,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     }
     fgw_h1_env_init(&w->h1, &w->loop);
     fgw_pool_env_init(&w->upstream, &w->h1);
-    w->upstream.report = pool_report, w->upstream.ctx = w;
+    w->upstream.report = pool_report, w->upstream.connected = pool_connected, w->upstream.ctx = w;
     fgw_slab_init(&w->exchanges, "exchange", sizeof(struct fgw_exchange));
     fgw_slab_init(&w->tries, "try", sizeof(struct fgw_try));
     fgw_slab_init(&w->fronts, "front", sizeof(struct fgw_front));
@@ -333,7 +330,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
     w->spare_fd = fgw_spare_fd();
-    w->drain_timer.fire = drain_over, w->pause_timer.fire = unpause;
+    w->pause_timer.fire = unpause;
     if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
         snprintf(err, err_n, "out of memory or of randomness");
         fgw_worker_free(w);
@@ -352,11 +349,12 @@ void fgw_worker_free(struct fgw_worker *w)
     fgw_loop_settle(&w->loop);
     while ((k = fgw_list_pop(&w->listeners))) {
         struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
-        listener_close(l);
+        fgw_listener_close(l);
         free(l);
     }
     if (w->snap) fgw_snapshot_unref(w->snap);
     w->snap = NULL;
+    fgw_segments_forget(w);
     fgw_segments_sweep(w);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);

@@ -1,6 +1,7 @@
 /* core/worker_impl.h: the worker's inside, for core only. */
 #ifndef FGW_CORE_WORKER_IMPL_H
 #define FGW_CORE_WORKER_IMPL_H
+#include "core/accesslog.h"
 #include "core/snapshot.h"
 #include "core/stats.h"
 #include "core/worker.h"
@@ -35,6 +36,7 @@ struct fgw_worker {
     uint32_t column;
     struct fgw_gauges *gauges;
     struct fgw_ring *log, *errors;
+    struct fgw_log_time log_time;
     struct fgw_ticket_slot *tickets;
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
@@ -45,7 +47,12 @@ struct fgw_worker {
     int spare_fd;
 };
 void fgw_worker_settle(struct fgw_worker *w);
+void fgw_listener_close(struct fgw_listener *l);             /* its sockets; connections stay */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));   /* error log line */
+static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, const struct fgw_pool *p)      /* its counters */
+{
+    return fgw_stats_cell(w->shm, w->column, p->slot < FGW_SHM_STATS ? p->slot : 0);
+}
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

@@ -31,7 +31,9 @@ struct fgw_h1_env {                  /* one a worker */
 void fgw_h1_env_init(struct fgw_h1_env *e, struct fgw_loop *loop);
 void fgw_h1_env_fini(struct fgw_h1_env *e);
 
-/* Serve one accepted connection; peer is copied. drain: idle closes now, else the reply in flight says Connection: close. NULL: no memory, fd is not closed. */
+/* Serve one accepted connection; peer is copied. NULL: no memory, fd is not closed.
+ * drain: what has begun is served with Connection: close. An idle connection is closed after a moment, in which a request that is on its
+ * way is still taken; one that has not had its first request waits longer: its client connected to send one. */
 struct fgw_demux *fgw_h1_server_new(struct fgw_h1_env *e, int fd, const struct fgw_h1_limits *lim,
                                     const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
 /* Over another transport: `conn` is initialised inside by fgw_conn_init_memory. */

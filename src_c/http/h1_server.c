@@ -3,7 +3,7 @@
 #include <errno.h>
 #include "http/problem.h"
 
-enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, PIPELINE_MAX = 64 << 10 };
+enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, LAST_MS = 20, FRESH_MS = 500, PIPELINE_MAX = 64 << 10 };
 
 static const struct fgw_conn_user conn_user;
 static const struct fgw_demux_ops demux_ops;
@@ -146,10 +146,6 @@ static bool read_head(struct fgw_h1_server *s)
     struct fgw_conn *c = &s->conn;
     uint32_t n = fgw_conn_in_len(c);
     if (n == 0) return false;
-    if (s->draining) {
-        fgw_h1_server_linger(s);
-        return false;
-    }
     if (s->in == IN_IDLE && c->out.bytes > s->lim->window) {   /* it asks on but does not read: on_sent comes back to this */
         fgw_conn_want_read(c, false);
         return false;
@@ -465,8 +461,10 @@ void fgw_h1_server_input(struct fgw_demux *d) { server_later(of(d)); }
 static void drain(struct fgw_demux *d)
 {
     struct fgw_h1_server *s = of(d);
+    uint32_t ms = s->requests ? LAST_MS : FRESH_MS;
+    if (s->draining || s->in == IN_LINGER || s->in == IN_CLOSED) return;
     s->draining = true;
-    if (s->in == IN_IDLE && !fgw_conn_in_len(&s->conn)) s->in = IN_LINGER, fgw_conn_finish(&s->conn);
+    if (s->in == IN_IDLE) server_read_timer(s, s->lim->head_ms && s->lim->head_ms < ms ? s->lim->head_ms : ms);
 }
 
 static void cut(struct fgw_demux *d) { over(of(d), fgw_fail(FGW_E_DRAINING, FGW_BY_GATEWAY)); }

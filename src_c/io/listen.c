@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 /* ---- accept ---- */
-static void accept_ready(struct fgw_watch *w, uint32_t events)
+static void accept_some(struct fgw_accept *a, int most)
 {
-    struct fgw_accept *a = fgw_container(w, struct fgw_accept, watch);
-    (void)events;
-    for (int i = 0; i < FGW_ACCEPT_BURST && !a->paused && w->fd >= 0; i++) {
+    for (int i = 0; i < most && !a->paused && a->watch.fd >= 0; i++) {
         struct sockaddr_storage sa;
         socklen_t n = sizeof sa;
-        int fd = accept4(w->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(a->watch.fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE) a->on_full(a);
             if (errno != ECONNABORTED && errno != EINTR) return;
@@ -27,6 +25,14 @@ static void accept_ready(struct fgw_watch *w, uint32_t events)
         a->on_conn(a, fd, (struct sockaddr *)&sa);
     }
 }
+
+static void accept_ready(struct fgw_watch *w, uint32_t events)
+{
+    (void)events;
+    accept_some(fgw_container(w, struct fgw_accept, watch), FGW_ACCEPT_BURST);
+}
+
+void fgw_accept_all(struct fgw_accept *a) { accept_some(a, FGW_ACCEPT_ALL); }
 
 static uint32_t wanted(const struct fgw_accept *a) { return EPOLLIN | (a->shared ? (uint32_t)EPOLLEXCLUSIVE : 0); }
 

@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 
-enum { FGW_ACCEPT_BURST = 16 };
+enum { FGW_ACCEPT_BURST = 16, FGW_ACCEPT_ALL = 1 << 16 };
 struct fgw_accept {
     struct fgw_watch watch;
     struct fgw_loop *loop;
@@ -22,6 +22,7 @@ struct fgw_accept {
 };
 int  fgw_accept_init(struct fgw_accept *a, struct fgw_loop *l, int fd, bool shared);   /* dups fd; -1: errno */
 void fgw_accept_pause(struct fgw_accept *a, bool on);
+void fgw_accept_all(struct fgw_accept *a);             /* everybody in the queue now, before the socket is closed; stops when paused, or full */
 void fgw_accept_fini(struct fgw_accept *a);
 void fgw_accept_refuse(struct fgw_accept *a);          /* accept one and close it at once (the spare descriptor's use) */
 int  fgw_spare_fd(void);                               /* a descriptor that only keeps a place; -1: none */

@@ -18,9 +18,9 @@
 #include "io/ring.h"
 
 #define FGW_SHM_MAGIC  0x316d687377676600ull
-#define FGW_SHM_LAYOUT 1
-enum { FGW_SHM_WORKERS = 512, FGW_SHM_STATS = 16384, FGW_SHM_RING = 1 << 20, FGW_SHM_ERROR_RING = 1 << 18,
-       FGW_SHM_CELL = 256, FGW_SHM_GAUGES = 128,      /* bytes of a stats cell and of a gauges column (core/stats.h asserts them) */
+#define FGW_SHM_LAYOUT 2
+enum { FGW_SHM_WORKERS = 512, FGW_SHM_STATS = 32768, FGW_SHM_RING = 1 << 20, FGW_SHM_ERROR_RING = 1 << 18,
+       FGW_SHM_CELL = 320, FGW_SHM_GAUGES = 128,      /* bytes of a stats cell and of a gauges column (core/stats.h asserts them) */
        FGW_SHM_PAGE = 4096 };
 
 struct fgw_shm {                      /* the header, at offset 0 */

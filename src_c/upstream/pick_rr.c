@@ -16,7 +16,7 @@ static struct fgw_ep *pick_among(struct fgw_pool *p, const struct fgw_lease *l, 
     struct fgw_ep *best = NULL;
     for (uint32_t i = 0; i < p->neps; i++) {
         struct fgw_ep *e = p->eps[i];
-        if (e->e.weight == 0 || (!any && (!e->e.healthy || e->avoid_until > now)) || (l->ntried && tried(l, e))) continue;
+        if (e->e.weight == 0 || (!any && (!e->e.healthy || e->avoid_until > now || e == l->shun)) || (l->ntried && tried(l, e))) continue;
         e->turn += e->e.weight;
         sum += e->e.weight;
         if (!best || e->turn > best->turn) best = e;

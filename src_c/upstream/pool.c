@@ -149,6 +149,7 @@ static void mux_ready(struct fgw_mux *m)
     struct fgw_pool *p = u->ep->pool;
     u->dialing = false, p->dialing--;
     u->ep->fails = 0, u->ep->avoid_until = 0;
+    if (p->env->connected) p->env->connected(p->env->ctx, p);
     fgw_timer_cancel(&loop(p)->wheel, &u->timer);
     if (u->asker && u->asker->fresh && !u->ep->gone) {                 /* it must not be served by somebody's old conn, so it goes first */
         struct fgw_lease *l = u->asker;

@@ -48,12 +48,14 @@ struct fgw_pool_env {                        /* one a worker */
     int64_t idle, open;                      /* gauges */
     /* A line for the error log: an endpoint failed. */
     void (*report)(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err);
+    void (*connected)(void *ctx, const struct fgw_pool *p);   /* a new connection is up */
     void *ctx;
 };
 struct fgw_pool {
     struct fgw_pool_env *env;
     struct fgw_link link;                    /* the worker's list */
     uint32_t id, refs;                       /* snapshots that name it, and leases */
+    uint32_t slot;                           /* its counters', for the owner */
     char name[80];
     struct fgw_l_upstream set;               /* the settings; its str and arr members are not used */
     char host[80];                           /* set.host's text */
@@ -77,6 +79,7 @@ struct fgw_lease {
     struct fgw_timer timer;
     struct fgw_fail fail;
     const struct fgw_ep *tried[FGW_TRIED_MAX];   /* compared, never followed */
+    const struct fgw_ep *shun;               /* in: another endpoint, if a good one is there: the request has died at this one; compared, never followed */
     uint8_t ntried, connects;
     bool fresh;                              /* in: a new connection, please: a warm one just died under this request */
     bool warm;                               /* out: the connection had served before */
@@ -91,7 +94,7 @@ void fgw_pool_ref(struct fgw_pool *p);
 void fgw_pool_unref(struct fgw_pool *p);         /* the last one drains and frees it */
 void fgw_pool_cut(struct fgw_pool *p);           /* close idle conns and mark the others: shutdown */
 
-/* A place on a connection. The side, or NULL: queued (done is called later), or l->fail is set. The lease is zeroed but for pool, done, fresh, tried. */
+/* A place on a connection. The side, or NULL: queued (done is called later), or l->fail is set. The lease is zeroed but for pool, done, fresh, shun, tried. */
 struct fgw_side *fgw_lease_get(struct fgw_lease *l);
 void fgw_lease_put(struct fgw_lease *l);         /* release the side; a queued lease is withdrawn; fine on an empty one */
 uint64_t fgw_pool_now(const struct fgw_pool *p);

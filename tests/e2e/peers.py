@@ -106,6 +106,15 @@ def say(data: bytes) -> Script:
     return lambda sock, head: sock.sendall(data)
 
 
+def keep(body: bytes = b"ok") -> Script:
+    """Answer every request of a connection with 200 and this body, until it is closed."""
+    def script(sock: socket.socket, head: bytes) -> None:
+        while head:
+            sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+            head = read_head(sock)
+    return script
+
+
 @contextlib.contextmanager
 def child(command: list[str], port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server process that must come to listen on a port; ended with the block."""

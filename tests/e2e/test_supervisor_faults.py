@@ -4,8 +4,6 @@ import asyncio
 import os
 import pwd
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 
 from tests.e2e.dns_server import NXDOMAIN, SERVFAIL, Server, Zone
 
-from .supervised import Gateway, Origin, alive, children, gateway, until
+from .supervised import Gateway, Origin, alive, children, gateway, get, until
 from .test_supervisor import CONFIG
 
 
@@ -167,15 +165,7 @@ def test_a_log_reader_that_stops_holds_nobody_up(gw: Gateway) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_workers_run_under_another_user(gw: Gateway) -> None:
     nobody = pwd.getpwnam("nobody")
-    code = f"""
-import sys
-from fastgw.control import supervisor
-sys.exit(supervisor.run({str(gw.config)!r}, user="nobody"))
-"""
-    gw.write(CONFIG)
-    environment = {**os.environ, "XDG_STATE_HOME": str(gw.folder / "state")}
-    with open(gw.stderr, "ab") as stderr:
-        gw.child = subprocess.Popen([sys.executable, "-c", code], stderr=stderr, env=environment)
+    gw.start(CONFIG + "user: nobody\n")
     try:
         gw.ready()
         for pid in gw.workers().values():
@@ -193,3 +183,33 @@ sys.exit(supervisor.run({str(gw.config)!r}, user="nobody"))
         until(lambda: not [pid for pid in workers if alive(pid)], "their end")
     finally:
         gw.clean()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_reload_does_not_change_whom_workers_run_as(gw: Gateway) -> None:
+    gw.start(CONFIG + "user: nobody\n").ready()
+    for other in ("", "user: daemon\n", "user: nobody\ngroup: daemon\n"):
+        result = gw.reload(CONFIG + other)
+        assert result["errors"] == ["`user` and `group` cannot be changed by a reload: restart"]
+    assert gw.reload(CONFIG + "user: nobody\nlog: {error: {level: debug}}\n")["ok"]
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    ("user: nobody_knows_me", "this host knows no user nobody_knows_me"),
+    ("group: nobody_knows_me", "this host knows no group nobody_knows_me"),
+    ("user: '4000000000'", "user 4000000000 has no entry, so `group` must be set"),
+])  # fmt: skip
+def test_an_identity_that_cannot_be_had_ends_the_start(gw: Gateway, line: str, reason: str) -> None:
+    gw.start(CONFIG + line + "\n")
+    assert gw.wait() == 1
+    assert [row["reason"] for row in gw.lines("cannot start")] == [reason]
+
+
+def test_readyz_fails_for_a_while_before_a_drain(gw: Gateway) -> None:
+    gw.start(CONFIG + "timeouts: {drain_delay: 3s}\n").ready()
+    admin = gw.line("ready")["admin"]
+    gw.send(signal.SIGTERM)
+    gw.line("stopping")
+    assert get(admin, "/readyz")[0] == 503
+    assert gw.get("/hello") == (200, "hello\n"), "served as before"
+    assert gw.wait() == 0

@@ -24,6 +24,18 @@ def put(shm: Shm, column: int, line: bytes, log: str = "access") -> bool:
 
 
 def request(shm: Shm, column: int, slot: int, status: int, us: int, in_: int = 0, out: int = 0) -> None:
-    """Count a finished request. Cells begin behind the header's page, 256 bytes each, STATS_SLOTS a column."""
-    cell = shm.address + mmap.PAGESIZE + (column * STATS_SLOTS + slot) * 256
-    engine.fgw_stats_request(*map(ctypes.c_uint64, (cell, status, us, in_, out)))
+    """Count a finished request."""
+    engine.fgw_stats_request(*map(ctypes.c_uint64, (cell(shm, column, slot), status, us, in_, out)))
+
+
+FIELDS = ("retries", "upstream_failures", "gateway_errors", "step_errors", "connects", "connect_failures", "in_flight")
+
+
+def cell(shm: Shm, column: int, slot: int) -> int:
+    """A cell's address. They begin behind the header's page, 320 bytes each, STATS_SLOTS a column."""
+    return shm.address + mmap.PAGESIZE + (column * STATS_SLOTS + slot) * 320
+
+
+def count(shm: Shm, column: int, slot: int, field: str, value: int) -> None:
+    """Set one of FIELDS, which come behind 29 others (core/stats.h)."""
+    ctypes.c_uint64.from_address(cell(shm, column, slot) + 8 * (29 + FIELDS.index(field))).value = value

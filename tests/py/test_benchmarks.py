@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks import render, stats
 from benchmarks.compare import gates, peers, run
-from benchmarks.load import idle, perf, proc, syscalls, tools
+from benchmarks.load import idle, perf, proc, soak, syscalls, tools
 from benchmarks.load.target import port_of
 
 figures = st.lists(st.floats(0.01, 1000), min_size=1, max_size=15)
@@ -348,3 +348,44 @@ def test_numbers(value: float | None, text: str) -> None:
 
 def test_page_on_disk_is_fresh() -> None:
     assert render.main(["--check"]) == 0
+
+
+# -- soak
+def run_of(**other: Any) -> dict[str, Any]:
+    """A soak of an hour in which nothing was wrong, but for `other`."""
+    report = {"requests": 36_000, "duration_us": 3_600_000_000, "errors": {"read": 0, "status": 0}}
+    samples = [{"s": 60.0 * n, "private_kib": 70_000 + n % 3, "fds": 90} for n in range(61)]
+    peak = {"requests": 100, "duration_us": 5_000_000}
+    return {
+        "seconds": 3600, "peak": peak, "report": report, "before": {"fds": 80}, "after": {"fds": 79},
+        "samples": samples, "slow": {"200": 10}, "flap": {"200": 5, "502": 5}, "lives": 3,
+        "unexpected_5xx": 0.0, "worker_restarts": 0.0, "alive": True, **other,
+    }  # fmt: skip
+
+
+def missed(run: dict[str, Any]) -> list[str]:
+    return [gate["name"] for gate in soak.judge(run)["gates"] if gate["verdict"] != "met"]
+
+
+def test_a_soak_without_a_leak_meets_every_gate() -> None:
+    assert missed(run_of()) == []
+
+
+def test_a_soak_sees_a_leak_and_not_a_step() -> None:
+    leak = [{"s": 60.0 * n, "private_kib": 70_000 + 50 * n, "fds": 90} for n in range(61)]
+    step = [{"s": 60.0 * n, "private_kib": 70_000 + 5_000 * (n > 50), "fds": 90} for n in range(61)]
+    assert missed(run_of(samples=leak)) == ["memory slope, MiB/h"]
+    assert soak.slope_mib_h([(s["s"], s["private_kib"]) for s in leak]) == pytest.approx(50 * 60 / 1024)
+    assert missed(run_of(samples=step)) == []
+
+
+@pytest.mark.parametrize(("other", "name"), [
+    ({"unexpected_5xx": 1.0}, "unexpected 5xx"),
+    ({"slow": {"200": 9, "IncompleteReadError": 1}}, "failed slow requests"),
+    ({"flap": {"200": 9, "500": 1}}, "odd answers of the flapping upstream"),
+    ({"worker_restarts": 1.0}, "workers that ended"),
+    ({"alive": False}, "workers that ended"),
+    ({"after": {"fds": 81}}, "descriptors more than at the start"),
+])  # fmt: skip
+def test_a_soak_tells_what_is_wrong(other: dict[str, Any], name: str) -> None:
+    assert missed(run_of(**other)) == [name]

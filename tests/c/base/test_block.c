@@ -187,4 +187,18 @@ TEST(a_free_block_may_not_be_touched)
 }
 #endif
 
+TEST(cached_blocks_are_not_in_use)
+{
+    struct fgw_blocks bs;
+    fgw_blocks_init(&bs, 0);
+    struct fgw_block *a = fgw_block_get(&bs, 60000), *b = fgw_block_get(&bs, 100), *c = fgw_block_get(&bs, 100000);
+    EQ(fgw_blocks_used(&bs), bs.bytes);
+    fgw_block_unref(a), fgw_block_unref(c);
+    EQ(fgw_blocks_used(&bs), 4096);
+    EQ(bs.bytes, 4096 + 65536);
+    fgw_block_unref(b);
+    EQ(fgw_blocks_used(&bs), 0);
+    fgw_blocks_fini(&bs);
+}
+
 TEST_MAIN()

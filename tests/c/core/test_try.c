@@ -262,4 +262,48 @@ TEST(an_answer_on_an_idle_connection_is_nobodys)
     engine_stop(&e);
 }
 
+/* The upstream's own counters: slot 7 of the mini snapshot. */
+TEST(an_upstream_is_counted)
+{
+    struct engine e;
+    struct fgw_stats_total t;
+    engine_start(&e);
+    int c = client(&e), o = plain(&e, c, -1);
+    turn(&e, 5);
+    fgw_stats_total(e.shm, ENGINE_ROUTES + 1, &t);
+    EQ(t.connects, 1);
+    EQ(t.by_class[2], 1);
+    EQ(t.in_flight, 0);
+    EQ(t.upstream_failures, 0);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, o, "\r\n\r\n");
+    fgw_stats_total(e.shm, ENGINE_ROUTES + 1, &t);
+    EQ(t.in_flight, 1);
+    close(o);                                          /* the warm one dies: tried again on another */
+    o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    fgw_stats_total(e.shm, ENGINE_ROUTES + 1, &t);
+    EQ(t.connects, 2);
+    EQ(t.retries, 1);
+    EQ(t.upstream_failures, 1);
+    EQ(t.in_flight, 1);
+    close(o);
+    HEAR(&e, c, "\"status\":502");
+    turn(&e, 5);
+    fgw_stats_total(e.shm, ENGINE_ROUTES + 1, &t);
+    EQ(t.upstream_failures, 2);
+    EQ(t.by_class[0], 2);
+    EQ(t.in_flight, 0);
+    EQ(t.connect_failures, 0);
+    close(e.upstream), e.upstream = -1;
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "\"status\":502");
+    fgw_stats_total(e.shm, ENGINE_ROUTES + 1, &t);
+    OK(t.connect_failures >= 1);
+    fgw_stats_zero_held(e.shm, 0, ENGINE_ROUTES + 1);
+    fgw_stats_zero_held(e.shm, 0, FGW_SHM_STATS);      /* no such slot */
+    close(c);
+    engine_stop(&e);
+}
+
 TEST_MAIN()

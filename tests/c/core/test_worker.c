@@ -126,4 +126,23 @@ TEST(an_error_line_names_time_level_and_worker)
     engine_stop(&e);
 }
 
+TEST(at_90_percent_of_its_memory_it_is_overloaded)
+{
+    struct engine e;
+    struct fgw_block *b[15];
+    engine_start(&e);                                  /* 256 MiB */
+    for (int i = 0; i < 14; i++) b[i] = fgw_block_get(&e.w->loop.blocks, FGW_BLOCK_MAX);
+    OK(!fgw_worker_overloaded(e.w));
+    b[14] = fgw_block_get(&e.w->loop.blocks, FGW_BLOCK_MAX);
+    OK(fgw_worker_overloaded(e.w));
+    int c = client(&e);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "\"status\":503");
+    for (int i = 0; i < 15; i++) fgw_block_unref(b[i]);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "hello");
+    close(c);
+    engine_stop(&e);
+}
+
 TEST_MAIN()

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fastgw._shm import BOUNDS_US, LogDrain, Shm
 from fastgw.control import metrics
 from fastgw.control.slots import SlotTable
-from tests.py.shm_writer import put, request
+from tests.py.shm_writer import count, put, request
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -54,15 +54,15 @@ def value(found: Series, name: str, **labels: str) -> float | None:
 
 
 def test_requests_by_route_and_listener(gateway: Gateway) -> None:
-    users, unmatched = gateway.slots.stats_slot("route", "users"), gateway.slots.stats_slot("unmatched", "web")
-    gateway.slots.stats_slot("route", "unused")
+    users, unmatched = gateway.slots.stats_slot("route", "web/users"), gateway.slots.stats_slot("unmatched", "web")
+    gateway.slots.stats_slot("route", "web/unused")
     request(gateway.shm, 0, users, 200, 900, 10, 1000)
     request(gateway.shm, 1, users, 204, 1000, 1, 2)
     request(gateway.shm, 2, users, 503, 20_000_000)
     request(gateway.shm, 0, users, 0, 5)
     request(gateway.shm, 0, unmatched, 404, 50)
     found = read(gateway)
-    labels = {"route": "users", "listener": ""}
+    labels = {"route": "users", "listener": "web"}
     assert value(found, "fgw_requests_total", **labels, code="2xx") == 2
     assert value(found, "fgw_requests_total", **labels, code="5xx") == 1
     assert value(found, "fgw_requests_total", **labels, code="none") == 1
@@ -74,7 +74,7 @@ def test_requests_by_route_and_listener(gateway: Gateway) -> None:
 
 
 def test_the_histogram_is_cumulative(gateway: Gateway) -> None:
-    slot = gateway.slots.stats_slot("route", "r")
+    slot = gateway.slots.stats_slot("route", "web/r")
     for us in (100, 101, 1000, 2_000_000, 10_000_000, 10_000_001):
         request(gateway.shm, 0, slot, 200, us)
     found = read(gateway)
@@ -87,8 +87,8 @@ def test_the_histogram_is_cumulative(gateway: Gateway) -> None:
     assert ordered == sorted(ordered)
     assert (buckets["0.0001"], buckets["0.00025"], buckets["0.001"]) == (1, 2, 3)
     assert (buckets["2.5"], buckets["10"], buckets["+Inf"]) == (4, 5, 6)
-    assert value(found, f"{name}_count", route="r", listener="") == 6
-    assert value(found, f"{name}_sum", route="r", listener="") == pytest.approx(22.001202)
+    assert value(found, f"{name}_count", route="r", listener="web") == 6
+    assert value(found, f"{name}_sum", route="r", listener="web") == pytest.approx(22.001202)
 
 
 def test_configuration_and_workers(gateway: Gateway) -> None:
@@ -143,7 +143,33 @@ def test_upstreams_that_failed(gateway: Gateway) -> None:
     assert value(found, "fgw_upstream_request_duration_seconds_count", upstream="orders") == 1
 
 
+def test_what_is_told_of_an_upstream(gateway: Gateway) -> None:
+    slot = gateway.slots.stats_slot("upstream", "orders")
+    names = {"in_flight": "requests_in_flight", "retries": "retries_total", "connects": "connects_total",
+             "connect_failures": "connect_failures_total", "upstream_failures": "failures_total"}  # fmt: skip
+    for column in (0, 1):
+        request(gateway.shm, column, slot, 200, 10)
+        for number, field in enumerate(names, 1):
+            count(gateway.shm, column, slot, field, number)
+
+    def told() -> dict[str, float | None]:
+        found = read(gateway)
+        assert value(found, "fgw_upstream_requests_total", upstream="orders", code="2xx") == 2
+        return {field: value(found, f"fgw_upstream_{name}", upstream="orders") for field, name in names.items()}
+
+    counted = {field: 2 * number for number, field in enumerate(names, 1)}
+    assert told() == counted
+    gateway.shm.zero_gauges(1, [slot])  # as at that worker's death: only what it held is gone
+    assert told() == {**counted, "in_flight": 1}
+
+
+def test_step_errors(gateway: Gateway) -> None:
+    slot = gateway.slots.stats_slot("route", "web/r")
+    count(gateway.shm, 0, slot, "step_errors", 3)
+    assert value(read(gateway), "fgw_step_errors_total", route="r", listener="web") == 3
+
+
 def test_label_values_are_escaped(gateway: Gateway) -> None:
-    slot = gateway.slots.stats_slot("route", 'a"b\\c\nd')
+    slot = gateway.slots.stats_slot("route", 'web/a"b\\c\nd')
     request(gateway.shm, 0, slot, 200, 10)
-    assert value(read(gateway), "fgw_requests_total", route='a"b\\c\nd', listener="", code="2xx") == 1
+    assert value(read(gateway), "fgw_requests_total", route='a"b\\c\nd', listener="web", code="2xx") == 1

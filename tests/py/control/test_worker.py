@@ -102,6 +102,15 @@ async def test_it_serves_what_is_committed_and_not_what_is_prepared(boss: Boss) 
         assert b"\r\n\r\ntwo" in await asyncio.to_thread(ask, sock)
 
 
+async def test_what_is_prepared_can_be_prepared_again(boss: Boss) -> None:
+    """When another worker has died while it prepared, the others are asked once more, and nothing is sent again."""
+    assert await boss.load(snapshot("one")) == ch.Prepared(seq=1, ok=True)
+    for _ in range(3):
+        answer = await boss.channel.call(ch.Prepare(root=root_hash(snapshot("one").root)))
+        assert isinstance(answer, ch.Prepared) and answer.ok, answer
+    assert isinstance(await boss.channel.call(ch.Commit()), ch.Committed)
+
+
 async def test_a_broken_segment_is_refused_with_its_reason(boss: Boss) -> None:
     good = snapshot()
     broken = {hash: data[:-8] for hash, data in good.segments.items()}
