@@ -6,7 +6,7 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
              "rate" (`500B/s`; bytes a second)
     off      True: the word `off` may be written, and means 0: no limit; otherwise at least `least`
     kind     what a string is: "address", "bind", "cidr", "host", "path", "pattern", "method", "field", "value",
-             "query", "template", "listener", "upstream", "log"; checked by `fastgw.config.checks`
+             "query", "template", "listener", "upstream", "log", "frequency", "limit_key", "limit_name", "cost"; checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
     names    what a mapping's keys are: "name", "field", "query"
@@ -60,4 +60,8 @@ FieldValue = Annotated[str, option("a header field's value, taken literally", ki
 QueryValue = Annotated[str, option("a query parameter's decoded value", kind="query")]
 Template = Annotated[str, option("text with `{variables}`; `{{` and `}}` are braces", kind="template")]
 ListenerName = Annotated[str, option("the name of a listener", kind="listener")]
+Frequency = Annotated[str, option("requests in a time: `100/s`, `5000/m`, `10/h`", kind="frequency")]
+LimitKey = Annotated[str, option("what a limit counts by", kind="limit_key")]
+LimitName = Annotated[str, option("the name of a limit", kind="limit_name")]
+Cost = Annotated[str, option("`header:NAME`", kind="cost")]
 LogTarget = Annotated[str, option("`stdout`, `stderr` or a file's path", kind="log")]

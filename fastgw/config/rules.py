@@ -7,7 +7,7 @@ are sound; it looks at nodes where it must say a place, or where entries may be 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, template
+from . import checks, rules_limits, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     Answer,
@@ -16,6 +16,7 @@ from .model import (
     Headers,
     Limits,
     Match,
+    RateLimit,
     Redirect,
     Route,
     Static,
@@ -297,6 +298,7 @@ RULES: dict[type, tuple[Any, ...]] = {
     Redirect: (redirect_target,),
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
-    Route: (route_target, route_strip, route_templates),
-    Config: (binds, same_matches, trust, unused_upstreams),
+    RateLimit: (rules_limits.rate_limit,),
+    Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
+    Config: (binds, same_matches, trust, unused_upstreams, rules_limits.shared_names),
 }

@@ -112,6 +112,8 @@ class Gateway:
         self._slots_state, self.slots = plan.slots, SlotTable.from_state(plan.slots)
         for slot in self.slots.reused:
             self.shm.clear(slot)
+        for offset, size in self.slots.reused_buckets:
+            self.shm.zero(offset, size)
         self.logs(plan.log)
         self.fleet.resize(self.count(snapshot), plan.drain_ms)
         self.fleet.forgive()

@@ -31,7 +31,7 @@ def render(gateway: "Gateway") -> bytes:
     """The whole page."""
     routes, upstreams = _totals(gateway)
     own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
-    families = itertools.chain(_requests(routes), _upstreams(upstreams), *own)
+    families = itertools.chain(_requests(routes), _upstreams(upstreams), _limits(gateway), *own)
     return "".join(itertools.chain.from_iterable(families)).encode()
 
 
@@ -39,6 +39,8 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
+        if kind == "limit":
+            continue
         totals = gateway.shm.totals(slot)
         if not (any(totals["bucket"]) or totals["retries"] or totals["upstream_failures"] or totals["gateway_errors"]):
             continue
@@ -101,6 +103,26 @@ def _upstreams(found: Found) -> Iterator[Iterator[str]]:
     yield _histogram("fgw_upstream_request_duration_seconds", "Requests to an upstream.", requests)
     failures = ((labels, totals["upstream_failures"]) for labels, totals in found)
     yield _family("fgw_upstream_failures_total", "counter", "Tries that an upstream failed.", failures)
+
+
+def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "limit")
+    found = [(name, totals) for name, slot in slots if any((totals := gateway.shm.limit(slot)).values())]
+
+    def each(name: str, text: str, key: str, *fields: str) -> Iterator[str]:
+        samples: Iterator[Sample] = (
+            ({"limit": limit, **({key: field} if key else {})}, totals[field])
+            for limit, totals in found
+            for field in fields
+            if totals[field]
+        )
+        return _family(name, "counter", text, samples)
+
+    yield each("fgw_limit_requests_total", "Requests by what a limit said of them; dry_run: passed, but would have been "
+               "limited.", "result", "allowed", "limited", "dry_run")  # fmt: skip
+    yield each("fgw_limit_shared_total", "Requests whose key found no room and used a shared bucket.", "", "shared")
+    yield each("fgw_limit_queued_total", "Requests that waited for a place.", "", "queued")
+    yield each("fgw_limit_timeouts_total", "Requests that waited in vain; they are among the limited.", "", "timed_out")
 
 
 _SUMS = (

@@ -29,7 +29,6 @@ struct fgw_try {                         /* endpoint, lease, upstream side, own 
     uint8_t state;                       /* enum fgw_try_state */
     bool request_done, ended;            /* finish() was called; on_end came */
 };
-struct fgw_ticket { uint32_t slot, generation; };
 
 enum { FGW_STEPS_MAX = 64, FGW_CALL_DEPTH = 4, FGW_CALLS_MAX = 16 };
 struct fgw_exchange {
