@@ -26,7 +26,6 @@ STATS_SLOTS = c.FGW_SHM_STATS
 BOUNDS_US = tuple([s.fgw_stats_bounds()[i] for i in range(s.FGW_STATS_BUCKETS - 1)])
 GAUGES = ("connections", "requests", "upstream_connections", "upstream_idle", "tunnels", "parked", "accepted",
           "refused", "turns", "events", "blocks_bytes", "live_exchanges", "log_dropped", "heartbeat_ms", "epoch")
-LIMIT = ("allowed", "limited", "dry_run", "shared", "queued", "timed_out")
 HEAP_DEFAULT = 1 << 34
 LOGS = {"access": d.FGW_DRAIN_ACCESS, "error": d.FGW_DRAIN_ERROR}
 
@@ -131,23 +130,6 @@ cdef class Shm:
         """Zero a slot in all columns, before it is given to another identity. IndexError."""
         self.check(slot, c.FGW_SHM_STATS)
         s.fgw_stats_clear(self.m, slot)
-
-    def limit(self, uint32_t slot) -> dict:
-        """A slot of a limit summed over all columns, by the names in LIMIT. IndexError."""
-        self.check(slot, c.FGW_SHM_STATS)
-        cdef uint32_t column, i
-        cdef list total = [0] * len(LIMIT)
-        for column in range(self.used):
-            for i in range(<uint32_t>len(LIMIT)):
-                total[i] += (<uint64_t *>c.fgw_shm_cell(self.m, column, slot))[i]
-        return dict(zip(LIMIT, total, strict=True))
-
-    def zero(self, uint64_t offset, uint64_t size) -> None:
-        """Make a part of the heap zero again, before it is given to another. ValueError: not inside."""
-        if self.m is NULL or offset < self.heap or size > self.size or offset > self.size - size:
-            raise ValueError(f"nothing of {size} bytes fits at {offset}")
-        with nogil:
-            c.fgw_shm_zero(self.m, offset, size)
 
     def gauges(self, uint32_t column) -> dict:
         """What a column's worker holds now and its own totals, by the names in GAUGES. IndexError."""

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from .model_types import GIB, KIB, MIB, SECOND, Cost, Frequency, LimitKey, LimitName, count, duration, option, size
+from .model_types import GIB, KIB, MIB, SECOND, Cost, Frequency, LimitKey, LimitName, count, duration, option
+from .model_types import size as bytes_of
 
 KEYS_MAX = 8
 
@@ -14,7 +15,7 @@ class LimitTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     size: Annotated[
         int,
-        size(
+        bytes_of(
             "Memory for buckets, used as keys come: some 40 bytes for each key that is not at rest. Keys that find no "
             "room share a bucket. Another size forgets all buckets.",
             ge=4 * KIB,

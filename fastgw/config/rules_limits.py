@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from . import limits
 from .model import Concurrency, Config, RateLimit, Route
+from .model_traffic import KEYS_MAX
 from .nodes import Node, join
 from .paths import parse_pattern
 from .problem import Fault
@@ -51,6 +52,8 @@ def route_keys(conv: "Converter", value: Route, node: Node, path: str) -> None:
     params = [segment.text for segment in parse_pattern(pattern) if segment.param] if pattern is not None else []
     for limit, at in steps_of(node, path):
         by = limit.get("by")
+        if by is not None and by.kind == "list" and len(by.items) > KEYS_MAX:
+            conv.fail(by, f"{at}.by", Fault("FGW1105", f"{len(by.items)} keys", expected=f"at most {KEYS_MAX}"))
         for item in [] if by is None else by.items if by.kind == "list" else [by]:
             kind, _, name = item.text.partition(":")
             if kind == "path" and name and name not in params:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from fastgw import __version__
+from fastgw._limits import zero
 from fastgw._shm import WORKERS_MAX, LogDrain, Shm
 from fastgw.config.model import Log
 from fastgw.upstream.clusters import Clusters
@@ -113,7 +114,7 @@ class Gateway:
         for slot in self.slots.reused:
             self.shm.clear(slot)
         for offset, size in self.slots.reused_buckets:
-            self.shm.zero(offset, size)
+            zero(self.shm, offset, size)
         self.logs(plan.log)
         self.fleet.resize(self.count(snapshot), plan.drain_ms)
         self.fleet.forgive()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastgw import __version__
+from fastgw._limits import totals as limit_totals
 from fastgw._shm import BOUNDS_US
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _upstreams(found: Found) -> Iterator[Iterator[str]]:
 
 def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:
     slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "limit")
-    found = [(name, totals) for name, slot in slots if any((totals := gateway.shm.limit(slot)).values())]
+    found = [(name, totals) for name, slot in slots if any((totals := limit_totals(gateway.shm, slot)).values())]
 
     def each(name: str, text: str, key: str, *fields: str) -> Iterator[str]:
         samples: Iterator[Sample] = (
