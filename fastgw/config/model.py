@@ -37,9 +37,9 @@ from .model_types import (
 )
 
 __all__ = [
-    "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits", "Headers",
-    "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Pool", "Queue", "RateLimit", "Redirect", "Route",
-    "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
+    "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits",
+    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Pool", "Queue", "RateLimit",
+    "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ class LimitTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RateLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limit how often one caller may use a route: a token bucket for each key, exact over all workers. Beyond it 429."""
+    """Limit how often one caller may use a route: a token bucket for each key, exact over all workers; then 429."""
 
     rate: Annotated[Frequency, option("Steady rate for each key: `100/s`, `5000/m`, `10/h`.")]
     burst: Annotated[
@@ -51,7 +51,9 @@ class RateLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     cost: Annotated[
         Annotated[int, count("", le=1_000_000)] | Cost,
-        option("What one request costs, or `header:NAME`, a request field that says so: from 1 (also if absent) to `burst`."),
+        option(
+            "What one request costs, or `header:NAME`, a request field that says so: from 1 (also if absent) to `burst`."
+        ),
     ] = 1
     dry_run: Annotated[bool, option("Count and log what would be refused, but refuse nothing.")] = False
     fields: Annotated[

@@ -119,8 +119,8 @@ def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:
         )
         return _family(name, "counter", text, samples)
 
-    yield each("fgw_limit_requests_total", "Requests by what a limit said of them; dry_run: passed, but would have been "
-               "limited.", "result", "allowed", "limited", "dry_run")  # fmt: skip
+    text = "Requests by what a limit said; dry_run: they passed, but would have been limited."
+    yield each("fgw_limit_requests_total", text, "result", "allowed", "limited", "dry_run")
     yield each("fgw_limit_shared_total", "Requests whose key found no room and used a shared bucket.", "", "shared")
     yield each("fgw_limit_queued_total", "Requests that waited for a place.", "", "queued")
     yield each("fgw_limit_timeouts_total", "Requests that waited in vain; they are among the limited.", "", "timed_out")

@@ -98,7 +98,8 @@ class SlotTable:
                 given.retired = 0.0 if (kind, name) in self._named else given.retired or now
             for name in [name for name, given in names.items() if given.retired and now - given.retired > RETIRED_S]:
                 self._release(kind, names.pop(name))
-        return msgspec.msgpack.encode(msgspec.structs.replace(self._s, reused=self._reused, reused_buckets=self._reused_buckets))
+        reused = {"reused": self._reused, "reused_buckets": self._reused_buckets}
+        return msgspec.msgpack.encode(msgspec.structs.replace(self._s, **reused))
 
     def _release(self, kind: str, given: _Given) -> None:
         if kind == _TABLE:

@@ -113,10 +113,11 @@ def _unrouted(found: _route.Found) -> str:
 def _told(config: Config, name: str, route: Route, found: _route.Found) -> dict[str, object]:
     """The fields of an Explanation that the winning route gives."""
     steps, to = destination(route)
+    named = zip(steps, limit_names(name, steps), strict=True)
     told: dict[str, object] = {
         "match": described(route.match),
         "params": dict(zip(params_of(route), found.params, strict=True)),
-        "chain": [line for step, limit in zip(steps, limit_names(name, steps), strict=True) for line in _step(step, limit)],
+        "chain": [line for step, limit in named for line in _step(step, limit)],
     }
     if isinstance(to, str):
         query = f"?{found.target.query}" if found.target.query else ""

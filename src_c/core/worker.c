@@ -417,8 +417,6 @@ void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *o)
     for (struct fgw_link *k = w->pools.next; k != &w->pools; k = k->next) o->pools++;
 }
 
-static void limits_resume(struct fgw_limits *l, struct fgw_ticket t, enum fgw_verdict v) { fgw_exchange_resume(l->owner, t, v); }
-
 static bool tickets_init(struct fgw_worker *w)
 {
     w->tickets = calloc(TICKETS, sizeof *w->tickets);
@@ -448,8 +446,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->shm = o->shm, w->column = o->column;
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
-    fgw_limits_init(&w->limits, o->shm, o->column, &w->loop);
-    w->limits.resume = limits_resume, w->limits.owner = w;
+    fgw_limits_init(&w->limits, o->shm, o->column, &w->loop, fgw_exchange_resume_limited);
     w->spare_fd = fgw_spare_fd();
     w->drain_timer.fire = drain_over, w->pause_timer.fire = unpause;
     if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {

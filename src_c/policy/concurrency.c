@@ -86,9 +86,10 @@ static void poll(struct fgw_timer *t)
     if (l->waiting) fgw_loop_timer(l->loop, &l->poll, FGW_LIMIT_POLL_MS);
 }
 
-void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop)
+void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop,
+                     void (*resume)(struct fgw_limits *, struct fgw_ticket, enum fgw_verdict))
 {
-    *l = (struct fgw_limits){.shm = shm, .column = column, .loop = loop, .job = {.run = freed}, .poll = {.fire = poll}};
+    *l = (struct fgw_limits){.shm = shm, .column = column, .loop = loop, .job = {.run = freed}, .poll = {.fire = poll}, .resume = resume};
     for (int i = 0; i < FGW_LIMIT_LISTS; i++) fgw_list_init(&l->lists[i]);
 }
 

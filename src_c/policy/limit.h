@@ -30,9 +30,9 @@ struct fgw_limits {                            /* a worker's */
     struct fgw_job job;
     struct fgw_timer poll;
     void (*resume)(struct fgw_limits *l, struct fgw_ticket t, enum fgw_verdict v);
-    void *owner;                               /* of resume */
 };
-void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop);
+void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop,
+                     void (*resume)(struct fgw_limits *, struct fgw_ticket, enum fgw_verdict));
 void fgw_limits_fini(struct fgw_limits *l);
 
 uint64_t fgw_limit_tag(struct fgw_req *r, struct fgw_l_arr keys, struct fgw_str salt);      /* never 0 */

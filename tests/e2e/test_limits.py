@@ -1,4 +1,4 @@
-"""Limits over HTTP: exact over workers, kept over reloads, told to clients, log and metrics; a dead worker's places come back."""
+"""Limits over HTTP: exact over workers, kept over reloads, told to clients, log and metrics, and not lost by deaths."""
 
 import concurrent.futures
 import http.client
@@ -76,7 +76,8 @@ def logged(gw: Gateway, lines: int) -> list[dict[str, Any]]:
 
 
 def test_two_workers_and_64_connections_pass_exactly_the_burst(gw: Gateway) -> None:
-    gw.start(config(gw, route("a", "{rate_limit: {rate: 1/d, burst: 31}}"), route("b", "{rate_limit: {rate: 10/h, burst: 700}}"))).ready()
+    steps = "{rate_limit: {rate: 1/d, burst: 31}}", "{rate_limit: {rate: 10/h, burst: 700}}"
+    gw.start(config(gw, route("a", steps[0]), route("b", steps[1]))).ready()
     host, _, port = gw.address().rpartition(":")
 
     def client(_: int) -> tuple[int, int]:
@@ -121,10 +122,11 @@ def test_what_a_refusal_says(gw: Gateway) -> None:
 
 
 def test_the_strictest_wins_and_the_others_keep_their_tokens(gw: Gateway) -> None:
-    two = ["{rate_limit: {rate: 1/h, burst: 10, name: wide}}", "{rate_limit: {rate: 1/h, burst: 3, name: narrow, by: route}}"]
+    two = ["{rate_limit: {rate: 1/h, burst: 10, name: wide}}",
+           "{rate_limit: {rate: 1/h, burst: 3, name: narrow, by: route}}"]  # fmt: skip
     gw.start(config(gw, route("a", *two), route("w", two[0]))).ready()
     assert statuses(gw, "/a", 6) == [200] * 3 + [429] * 3
-    status, fields, _ = ask(gw, "/a")
+    fields = ask(gw, "/a")[1]
     assert fields["ratelimit-policy"].startswith('"narrow"') and '"wide"' in fields["ratelimit-policy"]
     assert statuses(gw, "/w", 8) == [200] * 7 + [429]
 
@@ -222,7 +224,7 @@ def test_no_more_than_max_at_once_over_all_workers(gw: Gateway, slow: Slow) -> N
         slow.go.set()
         assert sorted(each.result()[0] for each in asked) == [200] * 4 + [429] * 16
     assert slow.most == 4
-    status, fields, body = refused[0]
+    _, fields, body = refused[0]
     assert fields["retry-after"] == "1" and fields["ratelimit-policy"] == '"c";q=4;qu="concurrent-requests"'
     assert json.loads(body)["reason"] == "concurrency_limited"
     assert statuses(gw, "/a", 5) == [200] * 5

@@ -35,7 +35,7 @@ static inline void req_begin(void)
     int fd = fgw_shm_create(fgw_shm_fixed(2) + (1 << 20), 2, &req_shm);
     if (fd < 0 || fgw_loop_init(&req_loop, &req_source, 1 << 20) < 0) abort();
     close(fd);
-    fgw_limits_init(&req_limits, req_shm, 0, &req_loop);
+    fgw_limits_init(&req_limits, req_shm, 0, &req_loop, NULL);
     req_used = 64;
 }
 static inline void req_end(void)
