@@ -41,7 +41,10 @@ static void cold(long n)
         KEEP(b.pass);
     }
 }
-static void known(long n) { for (long i = 0; i < n; i++) { struct fgw_bucket b = fgw_bucket_take(set(keys[i % N]), keys[i % N], NOW, UNIT, UNIT * 100000); KEEP(b.pass); } }
+static void known(long n)
+{
+    for (long i = 0; i < n; i++) { struct fgw_bucket b = fgw_bucket_take(set(keys[i % N]), keys[i % N], NOW, UNIT, UNIT * 100000); KEEP(b.pass); }
+}
 static void empty(long n) { for (long i = 0; i < n; i++) KEEP(i); }
 
 static const struct { const char *name; void (*run)(long); } LOOPS[] = {{"hot", hot}, {"refused", refused}, {"cold", cold}, {"known", known}, {"empty", empty}};

@@ -52,7 +52,7 @@ class RateLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cost: Annotated[
         Annotated[int, count("", le=1_000_000)] | Cost,
         option(
-            "What one request costs, or `header:NAME`, a request field that says so: from 1 (also if absent) to `burst`."
+            "What one request costs, or `header:NAME`, a request field that says so, from 1 (if absent) to `burst`."
         ),
     ] = 1
     dry_run: Annotated[bool, option("Count and log what would be refused, but refuse nothing.")] = False

@@ -78,5 +78,6 @@ def test_the_example_compiles_and_tables_stay_with_their_names():
     assert compile(config, 1, again) == first
     names = ("api#1", "api#2", "search", "trial#1", "reports#1", "reports#2")
     assert {each.name for each in again.identities() if each.kind == "limit"} == set(names)
-    tables = {again.bucket_table(name, size) for name, size in (("api#1", 4 << 20), ("api#2", 4 << 20), ("api#1", 8 << 20))}
+    wanted = (("api#1", 4 << 20), ("api#2", 4 << 20), ("api#1", 8 << 20))
+    tables = {again.bucket_table(name, size) for name, size in wanted}
     assert len(tables) == 3 and all(table % 4096 == 0 for table in tables)
