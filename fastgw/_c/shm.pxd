@@ -22,4 +22,7 @@ cdef extern from "io/shm.h" nogil:
     fgw_ring *fgw_shm_log(fgw_shm *m, uint32_t column)
     fgw_ring *fgw_shm_error_log(fgw_shm *m, uint32_t column)
 
+    void *fgw_shm_cell(fgw_shm *m, uint32_t column, uint32_t slot)
+    void fgw_shm_zero(fgw_shm *m, uint64_t offset, uint64_t n)
+
     int fgw_seg_memfd(const char *name, const void *p, size_t n)

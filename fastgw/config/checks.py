@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 
-from . import template
+from . import limits, template
 from .addresses import parse_address, parse_bind, parse_cidr, parse_host_pattern
+from .model_types import NAME_PATTERN
 from .paths import check_path, parse_pattern
 from .problem import Fault
 
@@ -94,6 +95,14 @@ def account(text: str) -> str:
     return text
 
 
+def limit_name(text: str) -> str:
+    """A limit's name: as those of routes."""
+    if not re.fullmatch(NAME_PATTERN, text):
+        expected = "at most 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+        raise Fault("FGW1108", f"`{text}` is not a name", expected=expected)
+    return text
+
+
 def _same(parse: Callable[[str], object]) -> Callable[[str], str]:
     """Check by parsing; keep the text."""
 
@@ -109,8 +118,12 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "address": _same(parse_address),
     "bind": _same(parse_bind),
     "cidr": lambda text: str(parse_cidr(text)),
+    "cost": _same(limits.parse_cost),
     "field": field_name,
+    "frequency": _same(limits.parse_rate),
     "host": parse_host_pattern,
+    "limit_key": _same(limits.parse_key),
+    "limit_name": limit_name,
     "log": log_target,
     "method": method,
     "path": check_path,

@@ -12,6 +12,8 @@ from .shape import Choice, Leaf, List, Map, Object, Shape
 NOUNS = {
     "address": "an address", "bind": "an address to listen on", "cidr": "a network", "field": "a header field's name",
     "account": "the name or number of a user or group",
+    "cost": "header:NAME", "frequency": "requests in a time, such as 100/s, 5000/m or 10/h",
+    "limit_key": "client_ip, route, header:NAME, query:NAME, cookie:NAME or path:NAME", "limit_name": "a limit's name",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
     "path": "a path", "query": "text", "pattern": "a path pattern", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",

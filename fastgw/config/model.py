@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
+from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
     Account,
@@ -37,9 +38,9 @@ from .model_types import (
 )
 
 __all__ = [
-    "AccessLog", "Admin", "Answer", "Balance", "Config", "Endpoint", "ErrorLog", "HeaderEdits", "Headers", "Limits",
-    "Listener", "Log", "Match", "Normalize", "Pool", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static",
-    "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
+    "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits",
+    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Pool", "Queue", "RateLimit",
+    "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
 ]  # fmt: skip
 
 
@@ -185,6 +186,8 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     headers: Annotated[Headers | None, option("Edit header fields.")] = None
     redirect: Annotated[Redirect | None, option("Answer with a redirection; later steps are not reached.")] = None
     static: Annotated[Static | None, option("Answer with fixed bytes; later steps are not reached.")] = None
+    rate_limit: Annotated[RateLimit | None, option("Limit how often a caller may ask.")] = None
+    concurrency: Annotated[Concurrency | None, option("Limit how many requests are in flight at once.")] = None
 
 
 class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

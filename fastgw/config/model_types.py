@@ -6,7 +6,8 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
              "rate" (`500B/s`; bytes a second)
     off      True: the word `off` may be written, and means 0: no limit; otherwise at least `least`
     kind     what a string is: "address", "bind", "cidr", "host", "path", "pattern", "method", "field", "value",
-             "query", "template", "listener", "upstream", "log", "account"; checked by `fastgw.config.checks`
+             "query", "template", "listener", "upstream", "log", "account", "frequency", "limit_key", "limit_name", "cost";
+             checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
     names    what a mapping's keys are: "name", "field", "query"
@@ -61,4 +62,8 @@ QueryValue = Annotated[str, option("a query parameter's decoded value", kind="qu
 Template = Annotated[str, option("text with `{variables}`; `{{` and `}}` are braces", kind="template")]
 Account = Annotated[str, option("a name that this host knows, or a number in quotes", kind="account")]
 ListenerName = Annotated[str, option("the name of a listener", kind="listener")]
+Frequency = Annotated[str, option("requests in a time: `100/s`, `5000/m`, `10/h`", kind="frequency")]
+LimitKey = Annotated[str, option("what a limit counts by", kind="limit_key")]
+LimitName = Annotated[str, option("the name of a limit", kind="limit_name")]
+Cost = Annotated[str, option("`header:NAME`", kind="cost")]
 LogTarget = Annotated[str, option("`stdout`, `stderr` or a file's path", kind="log")]

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, template
+from . import checks, rules_limits, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     Answer,
@@ -18,6 +18,7 @@ from .model import (
     Headers,
     Limits,
     Match,
+    RateLimit,
     Redirect,
     Route,
     Static,
@@ -326,6 +327,9 @@ RULES: dict[type, tuple[Any, ...]] = {
     Redirect: (redirect_target,),
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
-    Route: (route_target, route_strip, route_templates),
-    Config: (binds, same_matches, trust, unseen_fields, unused_upstreams, known_accounts),
+    RateLimit: (rules_limits.rate_limit,),
+    Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
+    Config: (
+        binds, same_matches, trust, unseen_fields, unused_upstreams, known_accounts, rules_limits.shared_names,
+    ),
 }

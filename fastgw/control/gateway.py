@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from fastgw import __version__
+from fastgw._limits import zero
 from fastgw._shm import WORKERS_MAX, LogDrain, Shm
 from fastgw.config.model import Log
 from fastgw.upstream.clusters import Clusters
@@ -126,6 +127,8 @@ class Gateway:
         self._slots_state, self.slots = plan.slots, SlotTable.from_state(plan.slots)
         for slot in self.slots.reused:
             self.shm.clear(slot)
+        for offset, size in self.slots.reused_buckets:
+            zero(self.shm, offset, size)
         self.logs(plan.log)
         self.fleet.resize(self.count(snapshot), plan.drain_ms)
         self.fleet.forgive()

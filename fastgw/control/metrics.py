@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from fastgw import __version__
+from fastgw._limits import totals as limit_totals
 from fastgw._shm import BOUNDS_US
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def render(gateway: "Gateway") -> bytes:
     """The whole page."""
     routes, upstreams = _totals(gateway)
     own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
-    families = itertools.chain(_requests(routes), _upstreams(upstreams), *own)
+    families = itertools.chain(_requests(routes), _upstreams(upstreams), _limits(gateway), *own)
     return "".join(itertools.chain.from_iterable(families)).encode()
 
 
@@ -44,6 +45,8 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
+        if kind == "limit":
+            continue
         totals = gateway.shm.totals(slot)
         if not (any(totals["bucket"]) or any(totals[field] for field in _EVENTS)):
             continue
@@ -119,6 +122,26 @@ def _upstreams(found: Found) -> Iterator[Iterator[str]]:
     for field, name, kind, text in _UPSTREAM:
         values = ((labels, totals[field]) for labels, totals in found)
         yield _family(name, kind, text, values)
+
+
+def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "limit")
+    found = [(name, totals) for name, slot in slots if any((totals := limit_totals(gateway.shm, slot)).values())]
+
+    def each(name: str, text: str, key: str, *fields: str) -> Iterator[str]:
+        samples: Iterator[Sample] = (
+            ({"limit": limit, **({key: field} if key else {})}, totals[field])
+            for limit, totals in found
+            for field in fields
+            if totals[field]
+        )
+        return _family(name, "counter", text, samples)
+
+    text = "Requests by what a limit said; dry_run: they passed, but would have been limited."
+    yield each("fgw_limit_requests_total", text, "result", "allowed", "limited", "dry_run")
+    yield each("fgw_limit_shared_total", "Requests whose key found no room and used a shared bucket.", "", "shared")
+    yield each("fgw_limit_queued_total", "Requests that waited for a place.", "", "queued")
+    yield each("fgw_limit_timeouts_total", "Requests that waited in vain; they are among the limited.", "", "timed_out")
 
 
 _SUMS = (

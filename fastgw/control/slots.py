@@ -22,6 +22,7 @@ RETIRED_S = 3600.0
 CAP_MIN = 64
 OVERFLOW = 0  # the stats slot of all who came when there was none left
 _ALIGN = 64
+_PAGE = 4096
 
 
 class Memory(Protocol):
@@ -44,20 +45,22 @@ class _Given(Struct, array_like=True):
 class _State(Struct, array_like=True):
     heap: int  # the first byte never given out
     end: int
-    names: dict[str, dict[str, _Given]] = {}  # kind → name; kinds are those of stats, and the three below
+    names: dict[str, dict[str, _Given]] = {}  # kind → name; kinds are those of stats, and the four below
     next_slot: int = OVERFLOW + 1
     next_id: int = 0
     free_slots: list[int] = []
     free_tables: list[_Given] = []
     reused: list[int] = []
+    free_buckets: list[_Given] = []
+    reused_buckets: list[tuple[int, int]] = []
 
 
-_TABLE, _LISTENER_ID, _UPSTREAM_ID = "endpoint table", "listener id", "upstream id"
-_NO_STATS = frozenset((_TABLE, _LISTENER_ID, _UPSTREAM_ID))
+_TABLE, _BUCKETS, _LISTENER_ID, _UPSTREAM_ID = "endpoint table", "buckets", "listener id", "upstream id"
+_NO_STATS = frozenset((_TABLE, _BUCKETS, _LISTENER_ID, _UPSTREAM_ID))
 
 
 class Identity(NamedTuple):
-    """What a stats slot counts. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream",
+    """What a stats slot counts. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit",
     "overflow"."""
 
     kind: str
@@ -73,6 +76,7 @@ class SlotTable:
         self._s = _State(heap, end)
         self._named: set[tuple[str, str]] = set()
         self._reused: list[int] = []
+        self._reused_buckets: list[tuple[int, int]] = []
 
     @classmethod
     def of(cls, memory: Memory) -> "SlotTable":
@@ -94,11 +98,14 @@ class SlotTable:
                 given.retired = 0.0 if (kind, name) in self._named else given.retired or now
             for name in [name for name, given in names.items() if given.retired and now - given.retired > RETIRED_S]:
                 self._release(kind, names.pop(name))
-        return msgspec.msgpack.encode(msgspec.structs.replace(self._s, reused=self._reused))
+        reused = {"reused": self._reused, "reused_buckets": self._reused_buckets}
+        return msgspec.msgpack.encode(msgspec.structs.replace(self._s, **reused))
 
     def _release(self, kind: str, given: _Given) -> None:
         if kind == _TABLE:
             self._s.free_tables.append(given)
+        elif kind == _BUCKETS:
+            self._s.free_buckets.append(given)
         elif kind not in _NO_STATS:
             self._s.free_slots.append(given.number)
 
@@ -106,6 +113,11 @@ class SlotTable:
     def reused(self) -> list[int]:
         """Stats slots that the build of this state took over from others: to be zeroed before it is committed."""
         return self._s.reused
+
+    @property
+    def reused_buckets(self) -> list[tuple[int, int]]:
+        """The same for tables of buckets: (offset, bytes)."""
+        return self._s.reused_buckets
 
     def _known(self, kind: str, name: str) -> _Given | None:
         self._named.add((kind, name))
@@ -156,6 +168,28 @@ class SlotTable:
                     yield Identity(kind, name, given.number)
         if self._s.next_slot >= STATS_SLOTS:
             yield Identity("overflow", "", OVERFLOW)
+
+    # -- buckets of limits
+    def bucket_table(self, name: str, size: int) -> int:
+        """The offset of a limit's buckets: the same as long as its name and size stay. SnapshotError: no room."""
+        identity = f"{name} {size}"
+        given = self._known(_BUCKETS, identity)
+        if given is None:
+            given = self._s.names[_BUCKETS][identity] = self._new_buckets(name, -(-size // _PAGE) * _PAGE)
+        return given.number
+
+    def _new_buckets(self, name: str, size: int) -> _Given:
+        s = self._s
+        for free in s.free_buckets:
+            if free.cap == size:
+                s.free_buckets.remove(free)
+                self._reused_buckets.append((free.number, size))
+                return _Given(free.number, size)
+        offset = -(-s.heap // _PAGE) * _PAGE
+        if offset + size > s.end:
+            raise SnapshotError(f"limit {name}: the shared memory has no room for {size:,} more bytes of buckets")
+        s.heap = offset + size
+        return _Given(offset, size)
 
     # -- endpoint tables
     def reserve_endpoints(self, name: str, count: int) -> None:

@@ -1,13 +1,29 @@
 """What a route does: its chain of steps and where it ends, written as records."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from fastgw import _layout
-from fastgw.config import template
-from fastgw.config.model import Answer, HeaderEdits, Redirect, Route, Static, Step
+from fastgw.config import limits, template
+from fastgw.config.model import Answer, Concurrency, HeaderEdits, RateLimit, Redirect, Route, Static, Step
 from fastgw.config.paths import parse_pattern
+from fastgw.config.rules_limits import burst_of
 
 from .layout import SegmentWriter, Span
+
+_SECOND = 16 * 10**9  # in the engine's unit of time for limits
+_SET = _layout.BUCKET_SET
+
+
+class LimitSlots(Protocol):
+    """Who gives out what limits keep in shared memory: the same name is given the same, over reloads."""
+
+    def bucket_table(self, name: str, size: int) -> int:
+        """The offset of `size` bytes for a limit's buckets."""
+
+    def stats_slot(self, kind: str, name: str) -> int:
+        """A slot of counters."""
+
 
 Destination = str | Static | Redirect
 """An upstream's name, or an answer of the gateway's own."""
@@ -35,15 +51,69 @@ def destination(route: Route) -> tuple[Sequence[Step], Destination]:
     return route.chain, route.to
 
 
-def write_steps(w: SegmentWriter, steps: Sequence[Step], params: Sequence[str]) -> Span:
+def limit_names(route: str, steps: Sequence[Step]) -> list[str]:
+    """The name of the limit of each step, its own or `ROUTE#NUMBER`; "" for other steps."""
+    names, unnamed = [], 0
+    for step in steps:
+        limit = step.rate_limit or step.concurrency
+        unnamed += limit is not None
+        names.append("" if limit is None else limit.name or f"{route}#{unnamed}")
+    return names
+
+
+def write_steps(w: SegmentWriter, route: str, steps: Sequence[Step], params: Sequence[str], slots: LimitSlots) -> Span:
     """Write the steps of a chain, for an `arr` of `step`."""
     rows: list[Mapping[str, int]] = []
-    for step in steps:
+    for step, limit in zip(steps, limit_names(route, steps), strict=True):
+        if step.rate_limit:
+            at = w.one("rate_limit", _rate_limit(w, limit, step.rate_limit, params, slots))
+            rows.append({"kind": _layout.STEP_RATE_LIMIT, "args": at})
+        if step.concurrency:
+            at = w.one("concurrency", _concurrency(w, limit, step.concurrency, params, slots))
+            rows.append({"kind": _layout.STEP_CONCURRENCY, "args": at})
         if step.headers:
             reply = step.headers.reply or HeaderEdits()
             edits = {"request": _edits(w, step.headers, params), "reply": _edits(w, reply, params)}
             rows.append({"kind": _layout.STEP_HEADERS, "args": w.one("headers", edits)})
     return w.array("step", rows)
+
+
+def _keys(w: SegmentWriter, by: Sequence[str], params: Sequence[str]) -> Span:
+    rows: list[Mapping[str, int | Span]] = []
+    for kind, name in map(limits.parse_key, by):
+        row: dict[str, int | Span] = {"kind": _layout.LIMIT_BY[kind]}
+        if kind == "path":
+            row["param"] = params.index(name)
+        elif name:
+            row["name"] = w.text(name)
+            row["id"] = _layout.field_id(name.encode()) if kind == "header" else 0
+        rows.append(row)
+    return w.array("limit_key", rows)
+
+
+def _rate_limit(
+    w: SegmentWriter, name: str, limit: RateLimit, params: Sequence[str], slots: LimitSlots
+) -> Mapping[str, int | Span]:
+    rate, burst = limits.parse_rate(limit.rate), burst_of(limit)
+    window = max(1, -(-burst * rate.seconds // rate.count))
+    cost = limits.parse_cost(limit.cost).name if isinstance(limit.cost, str) else ""
+    return {
+        "name": w.text(name), "policy": w.text(f'"{name}";q={burst};w={window}'), "keys": _keys(w, limit.by, params),
+        "table": slots.bucket_table(name, limit.table.size), "sets": limit.table.size // _SET,
+        "slot": slots.stats_slot("limit", name), "unit": -(-rate.seconds * _SECOND // rate.count), "burst": burst,
+        "cost": limit.cost if isinstance(limit.cost, int) else 1, "cost_field": w.text(cost),
+        "cost_id": _layout.field_id(cost.encode()), "dry_run": int(limit.dry_run), "tell": _layout.TELL[limit.fields],
+    }  # fmt: skip
+
+
+def _concurrency(
+    w: SegmentWriter, name: str, limit: Concurrency, params: Sequence[str], slots: LimitSlots
+) -> Mapping[str, int | Span]:
+    return {
+        "name": w.text(name), "policy": w.text(f'"{name}";q={limit.max};qu="concurrent-requests"'),
+        "keys": _keys(w, limit.by, params), "max": limit.max, "slot": slots.stats_slot("limit", name),
+        "queue_max": limit.queue.size, "queue_ms": limit.queue.timeout, "dry_run": int(limit.dry_run),
+    }  # fmt: skip
 
 
 def _edits(w: SegmentWriter, edits: HeaderEdits, params: Sequence[str]) -> Span:

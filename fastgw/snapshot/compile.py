@@ -35,8 +35,11 @@ class SlotGiver(Protocol):
     def endpoint_table(self, name: str) -> int:
         """The offset of an upstream's endpoint table in shared memory."""
 
+    def bucket_table(self, name: str, size: int) -> int:
+        """The offset of `size` bytes of shared memory for a limit's buckets, a multiple of 4096."""
+
     def stats_slot(self, kind: str, name: str) -> int:
-        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream"."""
+        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit"."""
 
 
 class Slots:
@@ -57,6 +60,9 @@ class Slots:
 
     def endpoint_table(self, name: str) -> int:
         return 4096 * (1 + self._number("endpoints", name))
+
+    def bucket_table(self, name: str, size: int) -> int:
+        return (1 << 32) * (1 + self._number("buckets", name))
 
     def stats_slot(self, kind: str, name: str) -> int:
         return self._numbers.setdefault(("slot", f"{kind} {name}"), len(self._numbers))
@@ -138,7 +144,7 @@ def _listener(
     return {
         "name": w.text(name),
         "id": slots.listener_id(name),
-        "routes_seg": segments.keep(routes_segment(config, routes)),
+        "routes_seg": segments.keep(routes_segment(config, routes, slots)),
         "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
         "other_slot": slots.stats_slot("unmatched", name),
         "settings_seg": segments.keep(settings_segment(config, name)),
@@ -206,12 +212,15 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
     return w.finish()
 
 
-def routes_segment(config: Config, routes: Mapping[str, Route]) -> tuple[int, bytes]:
+def routes_segment(
+    config: Config, routes: Mapping[str, Route], slots: SlotGiver | None = None
+) -> tuple[int, bytes]:
     """The segment of these routes, in this order, and the trie that finds them; with its hash."""
+    slots = slots or Slots()
     w = SegmentWriter(_layout.SEG_ROUTES, "routes")
     destinations = {name: destination(route) for name, route in routes.items()}
     upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
-    rows = [_route_fields(w, config, index, name, routes[name], upstreams) for index, name in enumerate(routes)]
+    rows = [_route_fields(w, config, index, name, routes[name], upstreams, slots) for index, name in enumerate(routes)]
     first, count = w.array("route", rows)
     entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]
     w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), **write_trie(w, entries)})
@@ -226,7 +235,7 @@ def _strip(name: str, route: Route) -> int:
 
 
 def _route_fields(
-    w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str]
+    w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str], slots: SlotGiver
 ) -> Mapping[str, int | Span]:
     match, params = route.match, params_of(route)
     steps, to = destination(route)
@@ -234,7 +243,7 @@ def _route_fields(
         "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
         "nparams": len(params), "params": w.texts(params),
         "strip": _strip(name, route),
-        "chain": write_steps(w, steps, params),
+        "chain": write_steps(w, name, steps, params, slots),
         "request_ms": _first(route.timeouts.request, config.timeouts.request),
         "first_byte_ms": _first(route.timeouts.first_byte, 0),
         "read_idle_ms": _first(route.timeouts.idle, 0),

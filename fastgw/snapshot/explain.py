@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from fastgw import _layout, _route
-from fastgw.config.model import Config, HeaderEdits, Headers, Redirect, Route, Static
+from fastgw.config import units
+from fastgw.config.model import Config, HeaderEdits, Headers, Redirect, Route, Static, Step
+from fastgw.config.rules_limits import burst_of
 from fastgw.errors import FastgwError
 
-from .chain import Destination, destination, params_of
+from .chain import Destination, destination, limit_names, params_of
 from .compile import routes_of, routes_segment
 from .precedence import Request, beaten, described, missed
 
@@ -70,7 +72,7 @@ def explain(
         return Explanation(route=None, method=method, listener=listener, answer=answer)
     request = Request(method, *found.target, tuple(fields))
     winner = None if found.route is None else list(routes)[found.route]
-    told = _told(config, routes[winner], found) if winner is not None else {"answer": _unrouted(found)}
+    told = _told(config, winner, routes[winner], found) if winner is not None else {"answer": _unrouted(found)}
     return Explanation(
         route=winner, method=method, listener=listener, host=request.host, path=request.path, query=request.query,
         lost=_losers(config, listener, routes, winner, request), **told,
@@ -108,19 +110,43 @@ def _unrouted(found: _route.Found) -> str:
     return "404 no route"
 
 
-def _told(config: Config, route: Route, found: _route.Found) -> dict[str, object]:
+def _told(config: Config, name: str, route: Route, found: _route.Found) -> dict[str, object]:
     """The fields of an Explanation that the winning route gives."""
     steps, to = destination(route)
+    named = zip(steps, limit_names(name, steps), strict=True)
     told: dict[str, object] = {
         "match": described(route.match),
         "params": dict(zip(params_of(route), found.params, strict=True)),
-        "chain": [line for step in steps if step.headers for line in _edits(step.headers)],
+        "chain": [line for step, limit in named for line in _step(step, limit)],
     }
     if isinstance(to, str):
         query = f"?{found.target.query}" if found.target.query else ""
         endpoints = [endpoint.address for endpoint in config.upstreams[to].endpoints]
         return {**told, "upstream": to, "endpoints": endpoints, "sends": found.rest + query}
     return {**told, "answer": _answer(to)}
+
+
+def _step(step: Step, limit: str) -> list[str]:
+    """A step in words; `limit`: its name, if it is a limit."""
+    if step.headers:
+        return _edits(step.headers)
+    if step.rate_limit:
+        r = step.rate_limit
+        cost = "" if r.cost == 1 else f", each costs {r.cost}"
+        return [f"rate_limit {limit}: {r.rate}, burst {burst_of(r)}{cost}, {_by(r.by)}{_dry(r.dry_run)}"]
+    if step.concurrency:
+        c = step.concurrency
+        wait = f", {c.queue.size} may wait {units.render('duration', c.queue.timeout)}" if c.queue.size else ""
+        return [f"concurrency {limit}: {c.max} at once{wait}, {_by(c.by)}{_dry(c.dry_run)}"]
+    return []
+
+
+def _by(by: Sequence[str]) -> str:
+    return f"by {' + '.join(by)}" if by else "all requests together"
+
+
+def _dry(dry_run: bool) -> str:
+    return ", dry run" if dry_run else ""
 
 
 def _edits(headers: Headers) -> list[str]:

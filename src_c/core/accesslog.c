@@ -228,6 +228,8 @@ static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *b
     p = FIELD(p, "user_agent", f->user_agent);
     p = FIELD(p, "referer", f->referer);
     if (f->fail.code != FGW_E_NONE) p = json_reason(p, f->fail, bad);
+    p = FIELD(p, "limit", f->limit);
+    p = FIELD(p, "limit_dry_run", f->limit_dry);
     return LIT(p, "}\n");
 }
 
@@ -276,8 +278,8 @@ static INLINE char *combined_line(char *p, const struct fgw_log_facts *f, bytes1
 static uint32_t worst(const struct fgw_log_facts *f)
 {
     uint64_t sum = (uint64_t)f->client.n + f->method.n + f->target.n + f->host.n + f->user_agent.n + f->referer.n + f->request_id.n +
-                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n;
-    return FIXED + 6 * (uint32_t)(sum < 11 * FGW_LOG_TEXT ? sum : 11 * FGW_LOG_TEXT);
+                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n + f->limit.n + f->limit_dry.n;
+    return FIXED + 6 * (uint32_t)(sum < 13 * FGW_LOG_TEXT ? sum : 13 * FGW_LOG_TEXT);
 }
 
 static char *line(char *p, int format, const struct fgw_log_facts *f)

@@ -26,6 +26,7 @@ struct fgw_log_facts {
     struct fgw_str client;        /* address text */
     struct fgw_str method, target, host, user_agent, referer, request_id;
     struct fgw_str listener, route, upstream, endpoint;   /* empty: none */
+    struct fgw_str limit, limit_dry;      /* the limit that refused; one that only would have (dry_run) */
     struct fgw_fail fail;         /* code NONE: fine; else the reason word and who */
     uint16_t status;              /* 0: no answer was sent */
     uint8_t  minor;               /* HTTP/1.minor */

@@ -189,7 +189,7 @@ static bool park(struct fgw_exchange *x)
     struct fgw_ticket_slot *s = &w->tickets[i];
     w->free_ticket = s->next_free;
     s->x = x;
-    x->ticket = (struct fgw_ticket){i, s->generation};
+    x->r.ticket = x->ticket = (struct fgw_ticket){i, s->generation};
     x->parked = true;
     return true;
 }
@@ -341,8 +341,9 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     }
     fgw_msg_put(x->reply_msg), x->reply_msg = NULL;
     fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
-    if (why.code != FGW_E_METHOD_NOT_ALLOWED) r->reply.n = 0;
-    r->answer = (struct fgw_answer){(uint16_t)status, fgw_str(body, fgw_problem_write((enum fgw_err)why.code, status, body)), (enum fgw_err)why.code};
+    if (x->rp != FGW_RP_WAIT) r->reply.n = 0;          /* before that it holds only what goes with the refusal */
+    struct fgw_str text = fgw_str(body, fgw_problem_limit((enum fgw_err)why.code, status, r->limit, body));
+    r->answer = (struct fgw_answer){(uint16_t)status, text, (enum fgw_err)why.code};
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
     if (!x->request_ended && x->msg && x->msg->len != FGW_LEN_NONE) x->close = true;   /* its body may be long, and nobody wants it */
@@ -421,7 +422,7 @@ static struct fgw_exchange *exchange_new(struct fgw_worker *w, struct fgw_side *
     memset(x, 0, offsetof(struct fgw_exchange, endpoint));
     x->endpoint[0] = 0;
     fgw_arena_init(&x->r.arena, &w->loop.blocks, x->first, sizeof x->first, ARENA_MAX);
-    x->w = w, x->front = side;
+    x->w = w, x->front = side, x->r.limits = &w->limits;
     x->snap = fgw_snapshot_ref(w->snap);
     x->deadline.fire = deadline;
     x->start_ns = w->loop.clock.mono_ns, x->start_wall = w->loop.clock.wall_ns;
@@ -476,6 +477,7 @@ void fgw_exchange_end(struct fgw_exchange *x)
     fgw_call_cancel_all(x);
     fgw_try_drop(x);
     steps_end(x);
+    for (struct fgw_hold *h; (h = x->r.holds);) x->r.holds = h->next, h->drop(h);
     if (x->caller && x->fail.code) x->caller->fail = x->fail;   /* our own problem answer is no answer to a caller */
     x->front->down->release(x->front);
     if (!x->caller) fgw_exchange_log(x);

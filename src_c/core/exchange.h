@@ -31,7 +31,6 @@ struct fgw_try {                         /* endpoint, lease, upstream side, own 
     uint8_t state;                       /* enum fgw_try_state */
     bool request_done, ended;            /* finish() was called; on_end came */
 };
-struct fgw_ticket { uint32_t slot, generation; };
 
 enum { FGW_STEPS_MAX = 64, FGW_CALL_DEPTH = 4, FGW_CALLS_MAX = 16 };
 struct fgw_exchange {
@@ -70,6 +69,10 @@ bool fgw_exchange_begin(struct fgw_worker *w, struct fgw_listener *l, struct fgw
 bool fgw_exchange_begin_call(struct fgw_worker *w, struct fgw_exchange *parent, struct fgw_pool *pool, struct fgw_call *call, struct fgw_side *side);
 /* Whoever holds a ticket completes it once; a stale one is ignored. REPLY: r->answer is set; FAIL: r->fail. */
 void fgw_exchange_resume(struct fgw_worker *w, struct fgw_ticket t, enum fgw_verdict v);
+static inline void fgw_exchange_resume_limited(struct fgw_limits *l, struct fgw_ticket t, enum fgw_verdict v)
+{
+    fgw_exchange_resume(fgw_container(l, struct fgw_worker, limits), t, v);
+}
 struct fgw_exchange *fgw_exchange_of(struct fgw_worker *w, struct fgw_ticket t);   /* NULL: stale */
 void fgw_exchange_cancel(struct fgw_exchange *x, enum fgw_err why);
 

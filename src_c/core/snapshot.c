@@ -97,14 +97,14 @@ static struct fgw_pool *pool_named(const struct fgw_snapshot *s, struct fgw_str 
     return NULL;
 }
 
-static bool known_steps(const void *seg, const struct fgw_l_routes *r)
+static bool known_steps(const struct fgw_shm *m, const void *seg, const struct fgw_l_routes *r)
 {
     const struct fgw_l_route *route = fgw_l_at(seg, r->routes.off);
     for (uint32_t i = 0; i < r->routes.count; i++) {
         const struct fgw_l_step *st = fgw_l_at(seg, route[i].chain.off);
         if (route[i].chain.count > 64) return false;
         for (uint32_t j = 0; j < route[i].chain.count; j++)
-            if (!fgw_step_of((enum fgw_step_kind)st[j].kind)) return false;
+            if (!fgw_step_of((enum fgw_step_kind)st[j].kind) || !fgw_limit_fits(m, seg, &st[j])) return false;
     }
     return true;
 }
@@ -116,7 +116,7 @@ static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, co
     const struct fgw_l_routes *r = fgw_l_body(routes);
     const struct fgw_l_str *names = fgw_l_at(routes, r->upstreams.off);
     if (l->route_slots.count != r->routes.count) return "a listener's stats slots do not fit its routes";
-    if (!known_steps(routes, r)) return "a chain has a step that this version does not know";
+    if (!known_steps(s->w->shm, routes, r)) return "a chain has a step that this version does not know, or whose place in shared memory is none";
     *b = (struct fgw_bound){l, routes, set, fgw_l_body(set), NULL, fgw_l_at(s->root_seg->p, l->route_slots.off), fgw_l_text(s->root_seg->p, l->name)};
     b->pools = calloc(r->upstreams.count + 1, sizeof *b->pools);
     if (!b->pools) return "out of memory";

@@ -1,5 +1,6 @@
 #include "core/stats.h"
 #include "base/check.h"
+#include "io/inflight.h"
 #include "io/ring.h"
 
 static const uint32_t BOUNDS_US[FGW_STATS_BUCKETS - 1] = FGW_STATS_BOUNDS_US;
@@ -74,6 +75,7 @@ void fgw_stats_zero_gauges(struct fgw_shm *m, uint32_t column)
     _Atomic uint64_t *sizes[] = {&g->blocks_bytes, &g->live_exchanges, &g->heartbeat_ms};   /* a dead worker's last beat must not be its successor's */
     for (unsigned i = 0; i < FGW_COUNT(held); i++) atomic_store_explicit(held[i], 0, memory_order_relaxed);
     for (unsigned i = 0; i < FGW_COUNT(sizes); i++) atomic_store_explicit(sizes[i], 0, memory_order_relaxed);
+    fgw_inflight_clear(m, column);
 }
 
 void fgw_stats_zero_held(struct fgw_shm *m, uint32_t column, uint32_t slot)

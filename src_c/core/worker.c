@@ -329,6 +329,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->shm = o->shm, w->column = o->column;
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
+    fgw_limits_init(&w->limits, o->shm, o->column, &w->loop, fgw_exchange_resume_limited);
     w->spare_fd = fgw_spare_fd();
     w->pause_timer.fire = unpause;
     if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
@@ -356,6 +357,7 @@ void fgw_worker_free(struct fgw_worker *w)
     w->snap = NULL;
     fgw_segments_forget(w);
     fgw_segments_sweep(w);
+    if (w->limits.loop) fgw_limits_fini(&w->limits);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);
     if (w->spare_fd >= 0) fgw_fd_close(w->spare_fd);

@@ -6,6 +6,7 @@
 #include "core/stats.h"
 #include "core/worker.h"
 #include "io/listen.h"
+#include "policy/limit.h"
 
 /* A listener as the worker holds it, over reloads: its sockets, its connections' limits. Freed when unlistened and its last connection is gone. */
 struct fgw_listener {
@@ -40,6 +41,7 @@ struct fgw_worker {
     struct fgw_ticket_slot *tickets;
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
+    struct fgw_limits limits;
     struct fgw_job after_drain;
     struct fgw_timer drain_timer, pause_timer;
     bool draining, accept_paused;

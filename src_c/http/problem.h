@@ -6,7 +6,10 @@
 #include "base/str.h"
 
 enum { FGW_PROBLEM_MAX = 512 };
-/* {"type":"about:blank","title":"Bad Gateway","status":502,"detail":"...","reason":"connect_refused"} and a newline. Returns the length. */
+/* A `limit`, if it has a name, is named as draft-ietf-httpapi-ratelimit-headers-11 section 5.1 says: of type quota-exceeded, with
+ * "violated-policies". It is letters, digits and ._-# only.
+ * {"type":"about:blank","title":"Bad Gateway","status":502,"detail":"...","reason":"connect_refused"} and a newline. Returns the length. */
 uint32_t fgw_problem_write(enum fgw_err code, int status, char out[FGW_PROBLEM_MAX]);
+uint32_t fgw_problem_limit(enum fgw_err code, int status, struct fgw_str limit, char out[FGW_PROBLEM_MAX]);
 
 #endif

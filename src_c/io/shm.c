@@ -35,13 +35,22 @@ static struct fgw_shm places(uint64_t size, uint32_t workers)
     struct fgw_shm h = {.magic = FGW_SHM_MAGIC, .layout = FGW_SHM_LAYOUT, .workers = workers, .size = size};
     h.stats_off = paged(sizeof h);
     h.gauges_off = h.stats_off + paged((uint64_t)workers * FGW_SHM_STATS * FGW_SHM_CELL);
-    h.log_off = h.gauges_off + paged((uint64_t)workers * FGW_SHM_GAUGES);
+    h.inflight_off = h.gauges_off + paged((uint64_t)workers * FGW_SHM_GAUGES);
+    h.log_off = h.inflight_off + (uint64_t)workers * FGW_SHM_INFLIGHT;
     h.error_off = h.log_off + workers * ring_stride(FGW_SHM_RING);
     h.heap_off = h.error_off + workers * ring_stride(FGW_SHM_ERROR_RING);
     return h;
 }
 
 uint64_t fgw_shm_fixed(uint32_t workers) { return places(0, workers).heap_off; }
+
+void fgw_shm_zero(struct fgw_shm *m, uint64_t offset, uint64_t n)
+{
+    FGW_CHECK(offset <= m->size && n <= m->size - offset);
+    char *p = (char *)m + offset;
+    if (offset % FGW_SHM_PAGE == 0 && n % FGW_SHM_PAGE == 0 && madvise(p, n, MADV_REMOVE) == 0) return;
+    memset(p, 0, n);
+}
 
 struct fgw_ring *fgw_shm_log(struct fgw_shm *m, uint32_t column)
 {

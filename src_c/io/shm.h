@@ -2,7 +2,8 @@
  *
  * Owner    the supervisor makes it (a sealed-size memfd, sparse: untouched pages cost nothing) and gives out offsets by identity;
  *          workers map it. Offsets, never pointers, are stored in it.
- * Memory   [header | stats columns | in-flight columns | rings | endpoint tables ...]. The regions' places are in the header.
+ * Memory   [header | stats columns | gauges columns | in-flight columns | rings | endpoint tables, buckets ...]. The regions' places are
+ *          in the header.
  * Thread   any process: atomics only. A count that goes up and later down has a column per worker, summed on read and zeroed
  *          by the supervisor at that worker's death.
  *          A count that only goes up stays in its column when the worker dies: its successor goes on from there.
@@ -21,6 +22,7 @@
 #define FGW_SHM_LAYOUT 2
 enum { FGW_SHM_WORKERS = 512, FGW_SHM_STATS = 32768, FGW_SHM_RING = 1 << 20, FGW_SHM_ERROR_RING = 1 << 18,
        FGW_SHM_CELL = 320, FGW_SHM_GAUGES = 128,      /* bytes of a stats cell and of a gauges column (core/stats.h asserts them) */
+       FGW_SHM_INFLIGHT = 1 << 20,                    /* bytes of a column of requests in flight by key (io/inflight.h) */
        FGW_SHM_PAGE = 4096 };
 
 struct fgw_shm {                      /* the header, at offset 0 */
@@ -30,8 +32,9 @@ struct fgw_shm {                      /* the header, at offset 0 */
     struct fgw_hash_key key;          /* of all keyed hashes */
     uint64_t stats_off;               /* fgw_stats_cell [worker][FGW_SHM_STATS] */
     uint64_t gauges_off;              /* fgw_gauges [worker] */
+    uint64_t inflight_off;            /* fgw_inflight_set [worker][...] */
     uint64_t log_off, error_off;      /* access-log and error-log rings, one a worker */
-    uint64_t heap_off;                /* given out by the supervisor from here on: endpoint tables */
+    uint64_t heap_off;                /* given out by the supervisor from here on: endpoint tables, tables of buckets */
     _Atomic uint32_t used;            /* columns below this have rings and may have had a worker: who looks at all looks at these */
     uint32_t pad;
 };
@@ -46,6 +49,13 @@ void fgw_shm_unmap(struct fgw_shm *m);
 void fgw_shm_use(struct fgw_shm *m, uint32_t column);
 /* Bytes that `workers` columns take before the heap begins: the least size for create. */
 uint64_t fgw_shm_fixed(uint32_t workers);
+/* A stats slot in one column: FGW_SHM_CELL bytes. Its column's worker writes, anybody reads. */
+static inline void *fgw_shm_cell(struct fgw_shm *m, uint32_t column, uint32_t slot)
+{
+    return (char *)m + m->stats_off + ((uint64_t)column * FGW_SHM_STATS + slot) * FGW_SHM_CELL;
+}
+/* Make [offset, offset + n) zero again and give its whole pages back: what nobody uses any more. */
+void fgw_shm_zero(struct fgw_shm *m, uint64_t offset, uint64_t n);
 /* A column's rings: whole lines, newline included. Writer: the column's worker. Reader: the supervisor's drain. */
 struct fgw_ring *fgw_shm_log(struct fgw_shm *m, uint32_t column);
 struct fgw_ring *fgw_shm_error_log(struct fgw_shm *m, uint32_t column);

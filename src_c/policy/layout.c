@@ -3,6 +3,8 @@
 #include "http/fields.h"
 #include "http/message.h"
 #include "http/target.h"
+#include "io/inflight.h"
+#include "policy/limit.h"
 
 /* ---- the list of fields ---- */
 
@@ -122,6 +124,31 @@ static bool answer_ok(struct look *k, const void *p)
     return texts_answer(k, x) && EACH(x->fields, pair);
 }
 
+static bool limit_key_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_limit_key *x = p;
+    MUST(x->kind <= FGW_LIMIT_ROUTE && x->id < FGW_H_COUNT, "a limit counts by something unknown");
+    MUST(x->kind != FGW_LIMIT_PATH || x->param < k->nparams, "a limit counts by a parameter that is not there");
+    return texts_limit_key(k, x);
+}
+
+static bool rate_limit_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_rate_limit *x = p;
+    MUST(x->unit && x->burst && x->cost && x->cost <= x->burst && x->burst <= FGW_LIMIT_TIME_MAX / x->unit, "a rate is out of range");
+    MUST(x->sets && x->table % FGW_LIMIT_TABLE_ALIGN == 0 && x->slot < FGW_SHM_STATS, "a limit's table is nowhere");
+    MUST(x->tell <= FGW_TELL_NEVER && x->cost_id < FGW_H_COUNT && x->keys.count <= FGW_LIMIT_KEYS_MAX, "a limit's settings are unknown");
+    return texts_rate_limit(k, x) && EACH(x->keys, limit_key);
+}
+
+static bool concurrency_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_concurrency *x = p;
+    MUST(x->max && x->max <= FGW_INFLIGHT_MAX && x->slot < FGW_SHM_STATS, "a limit's settings are out of range");
+    MUST(x->keys.count <= FGW_LIMIT_KEYS_MAX, "a limit's settings are unknown");
+    return texts_concurrency(k, x) && EACH(x->keys, limit_key);
+}
+
 static bool step_ok(struct look *k, const void *p)
 {
     const struct fgw_l_step *x = p;
@@ -130,6 +157,8 @@ static bool step_ok(struct look *k, const void *p)
     case FGW_STEP_HEADERS:  return ONE(x->args, headers);
     case FGW_STEP_REDIRECT: return ONE(x->args, redirect);
     case FGW_STEP_ANSWER:   return ONE(x->args, answer);
+    case FGW_STEP_RATE_LIMIT:  return ONE(x->args, rate_limit);
+    case FGW_STEP_CONCURRENCY: return ONE(x->args, concurrency);
     }
     MUST(x->args == 0, "a step without arguments has some");
     return true;

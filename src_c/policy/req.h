@@ -24,6 +24,12 @@ struct fgw_answer {
 /* A subrequest a step asks for: PARK with call.path set. */
 struct fgw_call_spec { struct fgw_str method, path, upstream; };
 
+/* Names an exchange that waits for a verdict: a slot used again has another generation. */
+struct fgw_ticket { uint32_t slot, generation; };
+/* What a step holds until the exchange has ended, also when its snapshot is let go before. Embedded in the step's state. */
+struct fgw_hold { struct fgw_hold *next; void (*drop)(struct fgw_hold *h); };
+struct fgw_limits;
+
 struct fgw_req {
     struct fgw_arena arena;
     const struct fgw_msg *msg;               /* the request as received; NULL once a tunnel or long stream has dropped it */
@@ -42,6 +48,10 @@ struct fgw_req {
     struct fgw_call_spec call;
     uint16_t call_status;                    /* of the finished call; 0: it failed */
     struct fgw_fail fail;                    /* with FAIL */
+    struct fgw_str limit, limit_dry;         /* the limit that refused, and the last one that only would have */
+    struct fgw_limits *limits;               /* the worker's */
+    struct fgw_hold *holds;
+    struct fgw_ticket ticket;                /* while it is parked */
     uint8_t  minor;
 };
 

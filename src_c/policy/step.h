@@ -30,7 +30,8 @@ struct fgw_step {
 /* The step of a kind; NULL: not known (the snapshot check refuses it). */
 const struct fgw_step *fgw_step_of(enum fgw_step_kind kind);
 
-extern const struct fgw_step fgw_step_headers, fgw_step_redirect, fgw_step_answer, fgw_step_test_body, fgw_step_test_call;
+extern const struct fgw_step fgw_step_headers, fgw_step_redirect, fgw_step_answer, fgw_step_test_body, fgw_step_test_call, fgw_step_rate_limit,
+    fgw_step_concurrency;
 
 /* The answer of a route's `to` and of REPLY steps: fills r->answer and r->reply. */
 bool fgw_answer_static(struct fgw_req *r, const struct fgw_l_answer *a);

@@ -28,4 +28,14 @@ TEST(every_failure_fits_and_is_plain_json)
     }
 }
 
+TEST(a_problem_names_the_limit)
+{
+    char out[FGW_PROBLEM_MAX], name[65] = "";
+    memset(name, 'n', 64);
+    uint32_t n = fgw_problem_limit(FGW_E_CONCURRENCY_WAIT, 429, fgw_str(name, 64), out);
+    OK(n < FGW_PROBLEM_MAX - 1 && out[n - 1] == '\n' && out[n - 2] == '}');
+    OK(strstr(out, "#quota-exceeded\",\"title\":\"Too Many Requests\",\"status\":429,") != NULL);
+    OK(strstr(out, ",\"violated-policies\":[\"nnn") != NULL);
+}
+
 TEST_MAIN()

@@ -122,7 +122,7 @@ TEST(a_changed_header_is_refused)
     struct fgw_shm *m;
     int fd = create(2, &m);
     struct fgw_shm keep = *m;
-    uint64_t *places[] = {&m->stats_off, &m->gauges_off, &m->log_off, &m->error_off, &m->heap_off};
+    uint64_t *places[] = {&m->stats_off, &m->gauges_off, &m->inflight_off, &m->log_off, &m->error_off, &m->heap_off};
     for (unsigned i = 0; i < FGW_COUNT(places); i++) {
         *places[i] += FGW_SHM_PAGE;
         OK(strstr(refused(fd), "misplaced") != NULL);

@@ -1,0 +1,172 @@
+/* The `concurrency` step: at most so many requests of a key at once, over all workers (io/inflight.h); those beyond may wait.
+ *
+ *   on_request ──place──► NEXT                               on the request's end the place is given back: who waits here is
+ *       │ none                                               looked at in the same turn; who waits in another worker finds it
+ *       ├─► queue has room: PARK ──place──► again, NEXT      within FGW_LIMIT_POLL_MS, by a timer that runs while somebody waits
+ *       │                     └──timeout──► again, refuse
+ *       └─► refuse */
+#include "io/inflight.h"
+#include "policy/limit.h"
+
+struct place {                           /* the step's state */
+    struct fgw_hold hold;
+    struct fgw_link link;                /* in a list of fgw_limits while it waits */
+    struct fgw_timer timer;
+    struct fgw_req *r;
+    struct fgw_limits *l;
+    _Atomic uint64_t *at;                /* where it is counted */
+    uint64_t tag;
+    uint32_t max;
+    bool timed_out;
+};
+
+static struct fgw_link *list_of(struct fgw_limits *l, uint64_t tag) { return &l->lists[tag % FGW_LIMIT_LISTS]; }
+
+static void give_back(struct fgw_hold *h)
+{
+    struct place *p = fgw_container(h, struct place, hold);
+    struct fgw_limits *l = p->l;
+    fgw_inflight_sub(p->at);
+    if (!l->waiting) return;
+    l->freed |= 1ull << p->tag % FGW_LIMIT_LISTS;
+    fgw_job_add(&l->loop->ready, &l->job);
+}
+
+static void have(struct place *p, _Atomic uint64_t *at)
+{
+    p->at = at;
+    p->hold = (struct fgw_hold){p->r->holds, give_back};
+    p->r->holds = &p->hold;
+}
+
+static void leave(struct place *p)
+{
+    if (!fgw_link_in(&p->link)) return;
+    fgw_link_remove(&p->link);
+    fgw_timer_cancel(&p->l->loop->wheel, &p->timer);
+    p->l->waiting--;
+}
+
+/* The first in a list that gets a place. Of a key that had none it is not asked again and again. */
+static struct place *next_of(struct fgw_limits *l, struct fgw_link *list)
+{
+    uint64_t none = 0;
+    for (struct fgw_link *k = list->next; k != list; k = k->next) {
+        struct place *p = fgw_container(k, struct place, link);
+        if (p->tag == none) continue;
+        _Atomic uint64_t *at = fgw_inflight_take(l->shm, l->column, p->tag, p->max);
+        if (at) return have(p, at), p;
+        none = p->tag;
+    }
+    return NULL;
+}
+
+static void serve(struct fgw_limits *l, uint64_t lists)
+{
+    struct place *p;
+    for (uint32_t i = 0; i < FGW_LIMIT_LISTS; i++)
+        while (lists >> i & 1 && (p = next_of(l, &l->lists[i]))) {
+            leave(p);
+            l->resume(l, p->r->ticket, FGW_NEXT);
+        }
+}
+
+static void freed(struct fgw_job *j)
+{
+    struct fgw_limits *l = fgw_container(j, struct fgw_limits, job);
+    uint64_t lists = l->freed;
+    l->freed = 0;
+    serve(l, lists);
+}
+
+static void poll(struct fgw_timer *t)
+{
+    struct fgw_limits *l = fgw_container(t, struct fgw_limits, poll);
+    serve(l, UINT64_MAX);
+    if (l->waiting) fgw_loop_timer(l->loop, &l->poll, FGW_LIMIT_POLL_MS);
+}
+
+void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop,
+                     void (*resume)(struct fgw_limits *, struct fgw_ticket, enum fgw_verdict))
+{
+    *l = (struct fgw_limits){.shm = shm, .column = column, .loop = loop, .job = {.run = freed}, .poll = {.fire = poll}, .resume = resume};
+    for (int i = 0; i < FGW_LIMIT_LISTS; i++) fgw_list_init(&l->lists[i]);
+}
+
+void fgw_limits_fini(struct fgw_limits *l)
+{
+    FGW_CHECK(l->waiting == 0);
+    fgw_link_remove(&l->job.link);
+    fgw_timer_cancel(&l->loop->wheel, &l->poll);
+}
+
+static void too_long(struct fgw_timer *t)
+{
+    struct place *p = fgw_container(t, struct place, timer);
+    leave(p);
+    p->timed_out = true;
+    p->l->resume(p->l, p->r->ticket, FGW_NEXT);
+}
+
+static enum fgw_verdict refuse(struct fgw_req *r, const struct fgw_l_concurrency *l, enum fgw_err why)
+{
+    struct fgw_limit_cell *c = fgw_limit_cell(r->limits, l->slot);
+    fgw_limit_count(&c->limited);
+    if (why == FGW_E_CONCURRENCY_WAIT) fgw_limit_count(&c->timed_out);
+    struct fgw_str name = fgw_l_text(r->seg, l->name);
+    fgw_limit_tell(r, name, fgw_l_text(r->seg, l->policy), 0, 0);
+    return fgw_limit_refuse(r, name, why, 1);
+}
+
+static uint32_t waiting_before(const struct place *p)
+{
+    uint32_t n = 0;
+    struct fgw_link *list = list_of(p->l, p->tag);
+    for (struct fgw_link *k = list->next; k != list; k = k->next) n += fgw_container(k, struct place, link)->tag == p->tag;
+    return n;
+}
+
+static enum fgw_verdict full(struct fgw_req *r, const struct fgw_l_concurrency *l, struct place *p, uint32_t before)
+{
+    struct fgw_limit_cell *c = fgw_limit_cell(r->limits, l->slot);
+    if (l->dry_run) {
+        fgw_limit_count(&c->dry_run);
+        r->limit_dry = fgw_l_text(r->seg, l->name);
+        have(p, fgw_inflight_add(p->l->shm, p->l->column, p->tag));
+        return FGW_NEXT;
+    }
+    if (before >= l->queue_max || p->l->waiting >= FGW_LIMIT_WAITING_MAX) return refuse(r, l, FGW_E_CONCURRENCY);
+    fgw_limit_count(&c->queued);
+    fgw_list_push(list_of(p->l, p->tag), &p->link);
+    p->timer.fire = too_long;
+    fgw_loop_timer(p->l->loop, &p->timer, l->queue_ms);
+    if (p->l->waiting++ == 0) fgw_loop_timer(p->l->loop, &p->l->poll, FGW_LIMIT_POLL_MS);
+    return FGW_PARK;
+}
+
+static enum fgw_verdict on_request(struct fgw_req *r, const void *args, void *state)
+{
+    const struct fgw_l_concurrency *l = args;
+    struct place *p = state;
+    struct fgw_limit_cell *c = fgw_limit_cell(r->limits, l->slot);
+    if (p->timed_out) return refuse(r, l, FGW_E_CONCURRENCY_WAIT);
+    if (!p->at) {
+        p->r = r, p->l = r->limits, p->max = l->max;
+        p->tag = fgw_limit_tag(r, l->keys, fgw_l_text(r->seg, l->name));
+        uint32_t before = p->l->waiting ? waiting_before(p) : 0;
+        _Atomic uint64_t *at = before ? NULL : fgw_inflight_take(p->l->shm, p->l->column, p->tag, l->max);
+        if (!at) return full(r, l, p, before);
+        have(p, at);
+    }
+    fgw_limit_count(&c->allowed);
+    return FGW_NEXT;
+}
+
+static void on_end(struct fgw_req *r, const void *args, void *state)
+{
+    struct place *p = state;
+    (void)r, (void)args;
+    if (p->l) leave(p);
+}
+
+const struct fgw_step fgw_step_concurrency = {.name = "concurrency", .state_size = sizeof(struct place), .on_request = on_request, .on_end = on_end};
