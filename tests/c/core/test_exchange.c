@@ -401,7 +401,7 @@ TEST(connect_is_refused_and_nothing_behind_it_is_a_request)
     int c = client(&e);
     say(&e, c, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET /s HTTP/1.1\r\nHost: a\r\n\r\n");
     HEAR(&e, c, "\"status\":405");
-    GOT(&e, "Connection: close\r\n");
+    GOT(&e, "connection: close\r\n");
     turn(&e, 10);
     GOT_NO(&e, "hello");
     close(c);

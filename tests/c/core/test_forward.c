@@ -122,7 +122,10 @@ TEST(a_prefix_is_taken_off_and_the_host_rewritten_where_it_is_asked_for)
     forwarded_as(&e, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
     GOT(&e, "\r\nHost: origin:1\r\n");
     GOT(&e, "X-Forwarded-Host: a\r\n");
-    memcpy(p->host, "users.internal", 15);
+    memcpy(p->host, "users.internal", 15);                   /* for a unix socket, whose path is no host */
+    forwarded_as(&e, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    GOT(&e, "\r\nHost: origin:1\r\n");
+    memcpy(p->eps[0]->e.name, "unix:/run/u", 12);
     forwarded_as(&e, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
     GOT(&e, "\r\nHost: users.internal\r\n");
     engine_stop(&e);

@@ -60,7 +60,7 @@ TEST(a_bad_line_is_closed_and_counted)
     engine_stop(&e);
 }
 
-TEST(a_drain_does_not_wait_for_half_a_line)
+TEST(a_drain_lets_half_a_line_be_finished_and_its_request_be_the_last)
 {
     struct engine e;
     proxied(&e, true);
@@ -69,9 +69,13 @@ TEST(a_drain_does_not_wait_for_half_a_line)
     turn(&e, 10);
     EQ(e.w->fronts.live, 1);
     fgw_worker_drain(e.w, 60000);
-    OK(fgw_worker_drained(e.w));
-    HEAR(&e, c, NULL);
+    OK(!fgw_worker_drained(e.w));
+    say(&e, c, "192.0.2.1 192.0.2.2 1 2\r\nGET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    HEAR(&e, c, "hello");
+    GOT(&e, "Connection: close\r\n");
     close(c);
+    turn(&e, 20);
+    OK(fgw_worker_drained(e.w));
     engine_stop(&e);
 }
 

@@ -50,6 +50,7 @@ TEST(a_connection_without_its_first_request_waits_for_it_a_moment)
     say(&e, half, "Host: a\r\n\r\n");
     HEAR(&e, half, "hello");
     OK(!fgw_worker_drained(e.w));
+    passes(&e, 500);
     HEAR(&e, silent, NULL);                            /* nothing came: closed */
     OK(e.eof && e.n == 0);
     close(c), close(silent), close(half);
@@ -66,6 +67,7 @@ TEST(an_idle_connection_is_closed)
     say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
     HEAR(&e, c, "hello");
     fgw_worker_drain(e.w, 60000);
+    passes(&e, 20);
     HEAR(&e, c, NULL);
     OK(fgw_worker_drained(e.w));
     close(c);
@@ -80,6 +82,7 @@ TEST(at_the_deadline_the_rest_is_cut)
     say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
     int o = origin(&e);
     fgw_worker_drain(e.w, 5);
+    passes(&e, 5);
     HEAR(&e, c, NULL);
     OK(e.eof);
     turn(&e, 20);

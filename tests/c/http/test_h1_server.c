@@ -592,7 +592,11 @@ TEST(drained_it_ends_at_the_next_good_place)
         reach(at);
         drain(&p.server->demux);
         play_turn(&p);
-        EQ(p.w->c == NULL, at == AT_IDLE);
+        OK(p.w->c != NULL);
+        if (at == AT_IDLE) {
+            play_wait(&p, FRESH_MS);                         /* its first request may be on its way */
+            OK(p.w->c == NULL);
+        }
         if (at == AT_BODY || at == AT_WAIT || at == AT_INFO) {
             if (at == AT_BODY) play_say(&p, "defghi");
             answer(&p, 200, "");
@@ -617,7 +621,7 @@ TEST(drained_behind_a_pipeline_the_rest_of_it_is_not_served)
     play_turn(&p);
     size_t heads = 0;
     for (const char *q = p.log; (q = strstr(q, "head ")); q++) heads++;
-    EQ(heads, BURST);
+    EQ(heads, BURST + 1);                                    /* the next one is the last */
     OK(p.w->shut);
     play_wait(&p, 2000);
     OK(p.w->c == NULL);

@@ -350,10 +350,6 @@ TEST(one_thing_is_said_and_the_socket_closed)
     close(p[1]);
 }
 
-static int opens;
-static void on_open(struct fgw_conn *c) { (void)c; opens++; }
-static const struct fgw_conn_user dialler = {on_open, on_input, on_sent, on_fail};
-
 /* A dialled connection and its accepted other end. */
 static int dial(struct fgw_loop *l, struct fgw_conn *c)
 {
@@ -362,7 +358,7 @@ static int dial(struct fgw_loop *l, struct fgw_conn *c)
     bool connecting;
     int s = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(s, (struct sockaddr *)&a, n) || listen(s, 1) || getsockname(s, (struct sockaddr *)&a, &n)) abort();
-    EQ(fgw_conn_init(c, l, fgw_conn_dial((struct sockaddr *)&a, n, &connecting), true, &dialler), 0);
+    EQ(fgw_conn_init(c, l, fgw_conn_dial((struct sockaddr *)&a, n, &connecting), true, &user), 0);
     int peer = accept(s, NULL, NULL);
     close(s);
     return peer;

@@ -109,10 +109,10 @@ TEST(so_many_at_a_time_and_none_while_paused)
 static int done_fd, dones;
 static bool done_ok;
 static struct fgw_addr done_src;
-static void done(struct fgw_proxy_stage *s, int fd, bool ok, const struct fgw_addr *src)
+static void done(struct fgw_proxy_stage *s, int fd, enum fgw_err why, const struct fgw_addr *src)
 {
     (void)s;
-    dones++, done_fd = fd, done_ok = ok;
+    dones++, done_fd = fd, done_ok = !why;
     if (src) done_src = *src;
 }
 
