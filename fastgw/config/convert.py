@@ -163,7 +163,7 @@ class Converter:
         if not free or (mappings and node.is_empty()):
             return self._mismatch(node, shape, path)
         before = len(self.problems)
-        number = type(node.value()) is int
+        number = node.is_integer()
         value = self._leaf(node, next((leaf for leaf in free if (leaf.type == "int") is number), free[0]), path)
         if value is BAD and self.problems[before].code in ("FGW1103", "FGW1105"):
             self.problems[before] = self._widen(self.problems[before], node, shape)

@@ -96,6 +96,13 @@ class Node:
         """Nothing was written, as after the key in `limits:`."""
         return self.kind == "scalar" and self.plain and not self.expanded and self.text in _NULL
 
+    def is_integer(self) -> bool:
+        """A whole number is written here, be it longer than is taken."""
+        try:
+            return type(self.value()) is int
+        except Fault:
+            return True
+
     def found(self) -> str:
         """What stands there, for messages: never what a reference expanded to."""
         if self.kind != "scalar":

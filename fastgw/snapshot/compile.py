@@ -39,7 +39,8 @@ class SlotGiver(Protocol):
         """The offset of `size` bytes of shared memory for a limit's buckets, a multiple of 4096."""
 
     def stats_slot(self, kind: str, name: str) -> int:
-        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit"."""
+        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream" or
+        "limit"."""
 
 
 class Slots:

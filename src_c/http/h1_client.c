@@ -87,7 +87,7 @@ static void freed(struct fgw_job *j)
 /* ---- input ---- */
 static enum fgw_err reply_head(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    enum fgw_framing f;
+    enum fgw_framing f = FGW_BODY_NONE;
     uint64_t length = 0;
     enum fgw_err e = fgw_framing_reply(&m->head, c->head_request, &f, &length);
     if (!e) e = fgw_msg_connection(m, false);
@@ -98,13 +98,10 @@ static enum fgw_err reply_head(struct fgw_h1_client *c, struct fgw_msg *m)
 
 static void info(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    if (++c->infos > INFO_MAX) {
-        fgw_msg_put(m);
-        fail(c, FGW_E_UPSTREAM_BAD);
-        return;
-    }
-    c->side.up->on_info(&c->side, m);
+    bool too_many = ++c->infos > INFO_MAX;
+    if (!too_many) c->side.up->on_info(&c->side, m);
     fgw_msg_put(m);
+    if (too_many) fail(c, FGW_E_UPSTREAM_BAD);
 }
 
 static void switching(struct fgw_h1_client *c, struct fgw_msg *m)
@@ -130,13 +127,9 @@ static void final(struct fgw_h1_client *c, struct fgw_msg *m)
     if (c->in == IN_DONE && c->side.up) c->side.up->on_end(&c->side);
 }
 
-/* An answer before the question: somebody else's, a banner, or an attack on whoever is served next.
- * Seen:     bytes on an idle connection (input); bytes read in a turn in which the request had not left yet, or found by the look
- *           that conn takes before the first send after a dial; on the first answer of a TCP connection, bytes that came although
- *           the peer's kernel has not acknowledged one byte of the request: an answer to it acknowledges it.
- * Not seen: bytes that cross the request on a warm connection between the last epoll_wait and send(2), or on a fresh one from a
- *           peer near enough to acknowledge before we read. To look before every send would cost a fifth call a request. Such an
- *           answer is taken once, and the real one that follows it ends the connection: nobody else ever gets it. */
+/* An answer before the question: somebody else's, a banner, or an attack on whoever is served next (docs/threat-model.md says what is seen).
+ * Bytes that came before our request left are told by `mark`; on a connection's first answer also those that came although the peer's
+ * kernel has not acknowledged one byte of the request. On a warm one it would cost a fifth system call. */
 static bool unasked(struct fgw_h1_client *c)
 {
     if (c->conn.sent == c->mark) return true;
@@ -149,12 +142,9 @@ static bool read_head(struct fgw_h1_client *c)
 {
     uint32_t n = fgw_conn_in_len(&c->conn);
     if (n == 0) return false;
-    if (unasked(c)) {
-        fail(c, FGW_E_UPSTREAM_BAD);
-        return false;
-    }
-    if (!c->msg && !(c->msg = fgw_msg_get(&c->env->msgs))) {
-        fail(c, FGW_E_NO_MEMORY);
+    bool bad = unasked(c);
+    if (bad || (!c->msg && !(c->msg = fgw_msg_get(&c->env->msgs)))) {
+        fail(c, bad ? FGW_E_UPSTREAM_BAD : FGW_E_NO_MEMORY);
         return false;
     }
     int r = fgw_head_parse_reply(&c->msg->head, fgw_conn_in(&c->conn), n, &c->lim->head);

@@ -2,6 +2,7 @@
 #include "http/h1_server_impl.h"
 #include <errno.h>
 #include "http/problem.h"
+#include "http/target.h"
 
 enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, LAST_MS = 20, FRESH_MS = 500, PIPELINE_MAX = 64 << 10 };
 
@@ -141,6 +142,14 @@ static void begin(struct fgw_h1_server *s)
     if (s->in == IN_DONE && s->side.up) s->side.up->on_end(&s->side);
 }
 
+/* What follows a CONNECT may be meant for a tunnel: it is never read as a request. */
+static enum fgw_err connect_refused(const struct fgw_head *h)
+{
+    struct fgw_str host;
+    uint16_t port;
+    return fgw_authority_split(fgw_head_target(h), &host, &port, false) && port ? FGW_E_METHOD_NOT_ALLOWED : FGW_E_BAD_TARGET;
+}
+
 static bool read_head(struct fgw_h1_server *s)
 {
     struct fgw_conn *c = &s->conn;
@@ -165,7 +174,7 @@ static bool read_head(struct fgw_h1_server *s)
     enum fgw_framing f = FGW_BODY_NONE;
     uint64_t length = 0;
     if (r < 0) e = (enum fgw_err)s->msg->head.err;
-    if (!e && s->msg->head.method == FGW_M_CONNECT) e = FGW_E_METHOD_NOT_ALLOWED;   /* what follows may be meant for a tunnel: never read it as a request */
+    if (!e && s->msg->head.method == FGW_M_CONNECT) e = connect_refused(&s->msg->head);
     if (!e) e = fgw_framing_request(&s->msg->head, &f, &length);
     if (!e) e = fgw_msg_underscores(s->msg, (enum fgw_underscores)s->lim->underscores);
     if (!e) e = fgw_msg_connection(s->msg, true);

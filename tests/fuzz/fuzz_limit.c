@@ -1,4 +1,5 @@
 /* Whatever a request holds, its key is made without reading beyond it, and what counts as absent is one key. */
+#include <stdlib.h>
 #include "io/shm.h"
 #include "policy/limit.h"
 

@@ -55,6 +55,8 @@ STRUCTURE = [
 SCALARS = [
     (HEAD + "workers: 0\n", 2, 10, "FGW1105", "workers", "`0` is out of range", "from 1 to 256 or auto", ""),
     (HEAD + "workers: atuo\n", 2, 10, "FGW1103", "workers", "'atuo'", "whole number", "did you mean auto?"),
+    (UP + "routes: {r: {chain: [{rate_limit: {rate: 1/s, by: ip}}], to: users}}\n", 3, 51, "FGW1214",
+     "routes.r.chain[0].rate_limit.by", "nothing that a limit can count by", "client_ip", ""),
     (HEAD + "user: No One\n", 2, 7, "FGW1220", "user", "`No One` is no name", "such as nobody", ""),
     (HEAD + 'group: "4294967295"\n', 2, 8, "FGW1220", "group", "no name", "or a number", ""),
     (HEAD + "workers: 1.5\n", 2, 10, "FGW1103", "workers", "the number 1.5", "whole number", ""),
