@@ -55,7 +55,8 @@ class _Composer:
             text = " ".join(filter(None, (error.context, error.problem))) or "not YAML"
             place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             if "nesting depth" in text:  # libyaml 0.2.6 looks ahead and has a bound of its own, above ours
-                raise Unreadable(self._source.problem(Fault("FGW1006", f"nested more than {MAX_DEPTH} deep"), *place)) from None  # noqa: E501
+                fault = Fault("FGW1006", f"nested more than {MAX_DEPTH} deep")
+                raise Unreadable(self._source.problem(fault, *place)) from None
             hint = self._hint(*place)
             raise Unreadable(self._source.problem(Fault("FGW1003", text, hint=hint), *place)) from None
         except yaml.YAMLError as error:

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/call.h"
-#include "core/front.h"
 #include "core/exchange.h"
+#include "core/front.h"
 
 enum { TICKETS = 65536, PAUSE_MS = 100, MEMORY_DEFAULT = 512 << 20 };
 

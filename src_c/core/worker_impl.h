@@ -42,10 +42,9 @@ struct fgw_worker {
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
     struct fgw_limits limits;
-    struct fgw_job after_drain;
     struct fgw_timer drain_timer, pause_timer;
     bool draining, accept_paused;
-    uint32_t snapshots, spare_fd_lost;
+    uint32_t snapshots;
     int spare_fd;
 };
 void fgw_worker_settle(struct fgw_worker *w);

@@ -145,9 +145,9 @@ static void begin(struct fgw_h1_server *s)
 /* What follows a CONNECT may be meant for a tunnel: it is never read as a request. */
 static enum fgw_err connect_refused(const struct fgw_head *h)
 {
-    struct fgw_str host;
-    uint16_t port;
-    return fgw_authority_split(fgw_head_target(h), &host, &port, false) && port ? FGW_E_METHOD_NOT_ALLOWED : FGW_E_BAD_TARGET;
+    struct fgw_target t;
+    enum fgw_err e = fgw_target_parse(fgw_head_target(h), FGW_M_CONNECT, NULL, NULL, 0, &t);
+    return e ? e : FGW_E_METHOD_NOT_ALLOWED;
 }
 
 static bool read_head(struct fgw_h1_server *s)

@@ -93,7 +93,7 @@ static inline void fgw_demux_init(struct fgw_demux *d, const struct fgw_demux_op
     d->peer.address = fgw_str(d->address, n);
 }
 struct fgw_demux_ops {
-    void (*drain)(struct fgw_demux *d);                                  /* take no further request; over when those in flight are answered */
+    void (*drain)(struct fgw_demux *d);                                  /* answer what has begun and what is on its way, then over */
     void (*cut)(struct fgw_demux *d);                                    /* over now: sides get on_abort, then gone */
 };
 

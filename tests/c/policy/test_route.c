@@ -180,8 +180,9 @@ TEST(star_is_a_path_of_no_segments)
     NODE(root)->ended = prefix(&s, "all", 0), NODE(root)->goes_on = prefix(&s, "/", NODE(root)->ended);
     OK(seg_check(&s) == NULL);
     TAKES("x", "*", "all"); TAKES("x", "/", "/"); TAKES("x", "/*", "/");
+    TAKES("x", "", "all");                               /* authority form: a tunnel's host has no path at all */
     NODE(root)->rest = seg_leaf_of(&s, "{*}", 1);
-    TAKES("x", "*", "all"); TAKES("x", "/*", "{*}"); EQ_STR(out.params[0], "*");
+    TAKES("x", "*", "all"); TAKES("x", "", "all"); TAKES("x", "/*", "{*}"); EQ_STR(out.params[0], "*");
     seg_free(&s);
 }
 
