@@ -4,12 +4,11 @@
 #include "http/problem.h"
 #include "http/target.h"
 
-enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, LAST_MS = 20, FRESH_MS = 500, PIPELINE_MAX = 64 << 10 };
+enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, LAST_MS = 200, FRESH_MS = 500, PIPELINE_MAX = 64 << 10 };
 
 static const struct fgw_conn_user conn_user;
 static const struct fgw_demux_ops demux_ops;
 static void input(struct fgw_h1_server *s);
-
 
 /* ---- ends ---- */
 static void free_server(struct fgw_job *j)

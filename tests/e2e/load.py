@@ -3,9 +3,15 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 from .peers import read_head
+
+
+IDLE_IN_A_DRAIN = 0.15
+"""Seconds for which a draining worker surely keeps a connection that no request uses (h1_server.c: 0.2). A client that
+was slower than this to ask again may find it closed, as RFC 9112 section 9.5 allows, and asks anew."""
 
 
 class Broken(Exception):
@@ -16,6 +22,8 @@ def answer(sock: socket.socket) -> tuple[int, bytes, bytes]:
     """Status, head and body of one answer with a Content-Length. Broken, OSError."""
     data = read_head(sock)
     head, end, body = data.partition(b"\r\n\r\n")
+    if not data:
+        raise Unused("closed without an answer")
     if not end:
         raise Broken(f"closed after {data[:40]!r}")
     length = next(int(row[15:]) for row in head.split(b"\r\n") if row.lower().startswith(b"content-length:"))
@@ -30,6 +38,10 @@ def answer(sock: socket.socket) -> tuple[int, bytes, bytes]:
 def dial(address: str, timeout: float = 30) -> socket.socket:
     host, _, port = address.rpartition(":")
     return socket.create_connection((host, int(port)), timeout)
+
+
+class Unused(Broken):
+    """The connection was closed before a byte of the answer."""
 
 
 class Load:
@@ -82,9 +94,17 @@ class Load:
                 self._failed("kept", e)
 
     def _talk(self, sock: socket.socket) -> None:
+        before = time.monotonic()
         while not self._stop.is_set():
+            since, before = before, time.monotonic()
             sock.sendall(self._request + b"\r\n")
-            status, head, body = answer(sock)
+            asked = time.monotonic()
+            try:
+                status, head, body = answer(sock)
+            except Unused:
+                if asked - since > IDLE_IN_A_DRAIN:  # nothing was asked for so long that it may have been closed
+                    return
+                raise
             self._count(status, body)
             if b"\r\nconnection: close" in head.lower():
                 self.closed += 1

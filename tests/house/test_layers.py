@@ -91,3 +91,14 @@ def test_what_a_library_exports_is_called_fgw(objects: list[tuple[str, Path]]) -
         names = [line.split()[-1] for line in run("nm", "-g", "--defined-only", obj).splitlines()]
         wrong += [f"{source}:{n}" for n in names if not n.startswith("fgw_")]
     assert not wrong
+
+
+def test_the_engine_calls_nothing_of_python(objects: list[tuple[str, Path]]) -> None:
+    """So the only way between a request and the interpreter is the loop's call of `turn`, and what it is handed."""
+    python = {
+        f"{source}: {symbol}"
+        for source, built in objects
+        for symbol in run("nm", "-u", built).replace("U ", "").split()
+        if re.match(r"_?Py", symbol)
+    }
+    assert not python

@@ -67,7 +67,7 @@ TEST(an_idle_connection_is_closed)
     say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
     HEAR(&e, c, "hello");
     fgw_worker_drain(e.w, 60000);
-    passes(&e, 20);
+    passes(&e, 200);
     HEAR(&e, c, NULL);
     OK(fgw_worker_drained(e.w));
     close(c);
