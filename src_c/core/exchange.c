@@ -126,7 +126,7 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     int status = fgw_err_status((enum fgw_err)why.code);
     char *body = fgw_arena_alloc(&r->arena, FGW_PROBLEM_MAX);
     x->fail = why;
-    fgw_chain_unpark(x);
+    fgw_chain_cancel(x);
     fgw_try_drop(x);
     x->rq = FGW_RQ_DONE;
     if (x->rp == FGW_RP_BODY || x->rp == FGW_RP_DONE || !status || !body) {
@@ -142,7 +142,7 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
     if (!x->request_ended && x->msg && x->msg->len != FGW_LEN_NONE) x->close = true;   /* its body may be long, and nobody wants it */
-    if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT;    /* the reply's own chain failed: begin again without the steps */
+    if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT, x->step = 0;   /* the reply's own chain failed: begin again without the steps */
     fgw_chain_answer(x);
 }
 

@@ -85,6 +85,7 @@ void fgw_exchange_rp(struct fgw_exchange *x, enum fgw_rp to);
 enum fgw_rq fgw_chain_request(struct fgw_exchange *x);                                 /* the request parts of the steps, from x->step on */
 void fgw_chain_answer(struct fgw_exchange *x);                                         /* r->answer with r->reply's fields, through the reply parts */
 void fgw_chain_unpark(struct fgw_exchange *x);
+void fgw_chain_cancel(struct fgw_exchange *x);                                         /* the same, and the step that it waited for is told */
 void fgw_chain_end(struct fgw_exchange *x);                                            /* on_end of every step */
 void fgw_exchange_detach(struct fgw_exchange *x);
 bool fgw_try_start(struct fgw_exchange *x);                                            /* false: x was refused */

@@ -8,6 +8,12 @@ static const struct fgw_l_step *step_at(const struct fgw_exchange *x, uint16_t i
 }
 
 /* ---- tickets ---- */
+static void count(struct fgw_worker *w, int64_t n)
+{
+    _Atomic int64_t *g = &w->gauges->parked;
+    atomic_store_explicit(g, atomic_load_explicit(g, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
 static bool park(struct fgw_exchange *x)
 {
     struct fgw_worker *w = x->w;
@@ -18,6 +24,7 @@ static bool park(struct fgw_exchange *x)
     s->x = x;
     x->r.ticket = x->ticket = (struct fgw_ticket){i, s->generation};
     x->parked = true;
+    count(w, 1);
     return true;
 }
 
@@ -29,6 +36,23 @@ void fgw_chain_unpark(struct fgw_exchange *x)
     s->next_free = x->w->free_ticket;
     x->w->free_ticket = x->ticket.slot;
     x->parked = false;
+    count(x->w, -1);
+}
+
+/* The step whose verdict was waited for is told that nobody waits any more: what it comes to is of no use. */
+static void cancel(struct fgw_exchange *x)
+{
+    uint16_t i = x->rp == FGW_RP_CHAIN ? (uint16_t)(x->step - 1) : x->step;
+    const struct fgw_l_step *l = step_at(x, i);
+    const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
+    if (s->on_cancel) s->on_cancel(&x->r, fgw_l_at(x->r.seg, l->args), x->states[i]);
+}
+
+void fgw_chain_cancel(struct fgw_exchange *x)
+{
+    if (!x->parked) return;
+    cancel(x);
+    fgw_chain_unpark(x);
 }
 
 struct fgw_exchange *fgw_exchange_of(struct fgw_worker *w, struct fgw_ticket t)
@@ -47,6 +71,7 @@ static bool chain_prepare(struct fgw_exchange *x)
 {
     x->nsteps = (uint16_t)x->r.route->chain.count;
     if (!x->nsteps || x->states) return true;
+    x->r.hooks = &x->bound->hooks;
     x->states = fgw_arena_alloc(&x->r.arena, x->nsteps * sizeof *x->states);
     for (uint16_t i = 0; x->states && i < x->nsteps; i++) {
         const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind);
@@ -82,8 +107,9 @@ enum fgw_rq fgw_chain_request(struct fgw_exchange *x)
         const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
         enum fgw_verdict v = s->on_request ? s->on_request(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step]) : FGW_NEXT;
         if (v == FGW_PARK) {
-            if (!park(x) || (x->r.call.path.n && !start_call(x))) return refuse(x, FGW_E_INTERNAL);
-            return FGW_RQ_STAY;
+            if (park(x) && (!x->r.call.path.n || start_call(x))) return FGW_RQ_STAY;
+            if (!x->parked) cancel(x);
+            return refuse(x, FGW_E_INTERNAL);
         }
         if (v == FGW_FAIL) return fgw_exchange_refuse(x, x->r.fail), FGW_RQ_DONE;
         if (v == FGW_REPLY) return fgw_chain_answer(x), FGW_RQ_DONE;
@@ -147,6 +173,32 @@ static void reply_began(struct fgw_exchange *x)
     if (x->reply_ended && !x->ended) fgw_relay_reply(x, (struct fgw_span){0}, true);
 }
 
+static void add_date(struct fgw_exchange *x, struct fgw_str name)
+{
+    struct fgw_req *r = &x->r;
+    fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, name, fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
+}
+
+static void own_reply(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    x->own_reply = true;
+    r->status = r->answer.status;
+    if (r->answer.why && !x->fail.code) x->fail = fgw_fail(r->answer.why, FGW_BY_GATEWAY);
+    add_date(x, FGW_STR("date"));
+}
+
+/* A step made an answer of its own of a reply: what had come is dropped, with its connection if it is not whole. */
+static void reply_instead(struct fgw_exchange *x)
+{
+    fgw_try_drop(x);
+    fgw_msg_put(x->reply_msg), fgw_msg_put(x->reply_trailers);
+    x->reply_msg = x->reply_trailers = NULL;
+    fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
+    x->rq = FGW_RQ_DONE;
+    own_reply(x);
+}
+
 /* The reply parts of the steps that were entered, last first. */
 static void reply_chain(struct fgw_exchange *x)
 {
@@ -156,6 +208,7 @@ static void reply_chain(struct fgw_exchange *x)
         enum fgw_verdict v = s->on_reply ? s->on_reply(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step - 1]) : FGW_NEXT;
         if (v == FGW_PARK) {
             if (park(x)) return;
+            cancel(x);
             v = FGW_FAIL, x->r.fail = fgw_fail(FGW_E_INTERNAL, FGW_BY_GATEWAY);
         }
         if (v == FGW_FAIL) {
@@ -163,6 +216,7 @@ static void reply_chain(struct fgw_exchange *x)
             fgw_exchange_refuse(x, x->r.fail);
             return;
         }
+        if (v == FGW_REPLY) reply_instead(x);
         x->step--;
     }
     reply_began(x);
@@ -180,7 +234,7 @@ void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m)
     }
     r->reply.n = fgw_msg_fields(m, r->reply.v);
     if (!(m->head.known & FGW_H_BIT(DATE)))            /* RFC 9110 section 6.6.1 */
-        fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("Date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
+        add_date(x, FGW_STR("Date"));
     fgw_exchange_rp(x, FGW_RP_CHAIN);
     reply_chain(x);
 }
@@ -188,10 +242,7 @@ void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m)
 /* An answer of our own: r->answer with r->reply's fields. It passes the reply parts of the steps before the one that made it. */
 void fgw_chain_answer(struct fgw_exchange *x)
 {
-    struct fgw_req *r = &x->r;
-    x->own_reply = true;
-    r->status = r->answer.status;
-    fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
+    own_reply(x);
     fgw_exchange_rp(x, FGW_RP_CHAIN);
     reply_chain(x);
 }
