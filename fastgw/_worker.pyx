@@ -10,7 +10,7 @@ from fastgw.errors import FastgwError
 cdef enum:
     ERR = 512
 
-LIVE_NAMES = ("conns", "exchanges", "tries", "timers", "blocks", "block_bytes", "mallocs", "buf_nodes",
+LIVE_NAMES = ("conns", "exchanges", "parked_hooks", "tries", "timers", "blocks", "block_bytes", "mallocs", "buf_nodes",
               "h1_servers", "h1_clients", "snapshots", "segments", "pools")
 
 
@@ -133,7 +133,7 @@ cdef class Worker:
         cdef c.fgw_live n
         c.fgw_worker_live(self.w, &n)
         return dict(zip(LIVE_NAMES, (
-            n.conns, n.exchanges, n.tries, n.timers, n.blocks, n.block_bytes, n.mallocs, n.buf_nodes,
+            n.conns, n.exchanges, n.parked_hooks, n.tries, n.timers, n.blocks, n.block_bytes, n.mallocs, n.buf_nodes,
             n.h1_servers, n.h1_clients, n.snapshots, n.segments, n.pools), strict=True))
 
 

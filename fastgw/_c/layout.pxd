@@ -16,10 +16,13 @@ cdef extern from "policy/layout.h" nogil:
         FGW_LOG_OFF, FGW_LOG_JSON, FGW_LOG_COMBINED
     enum fgw_step_kind:
         FGW_STEP_HEADERS, FGW_STEP_REDIRECT, FGW_STEP_ANSWER, FGW_STEP_RATE_LIMIT, FGW_STEP_CONCURRENCY
+        FGW_STEP_HOOK
     enum fgw_limit_by:
         FGW_LIMIT_CLIENT, FGW_LIMIT_HEADER, FGW_LIMIT_QUERY, FGW_LIMIT_COOKIE, FGW_LIMIT_PATH, FGW_LIMIT_ROUTE
     enum fgw_limit_tell:
         FGW_TELL_ALWAYS, FGW_TELL_REFUSED, FGW_TELL_NEVER
+    enum fgw_hook_fail:
+        FGW_HOOK_CLOSED, FGW_HOOK_OPEN
     enum fgw_edit_op:
         FGW_EDIT_REMOVE, FGW_EDIT_RENAME, FGW_EDIT_SET, FGW_EDIT_APPEND
     enum fgw_part:

@@ -42,6 +42,7 @@ cdef extern from "core/worker.h" nogil:
     struct fgw_live:
         uint64_t conns
         uint64_t exchanges
+        uint64_t parked_hooks
         uint64_t tries
         uint64_t timers
         uint64_t blocks

@@ -80,14 +80,20 @@ void fgw_clock_init(struct fgw_clock *c, const struct fgw_clock_source *source)
     fgw_clock_update(c);
 }
 
-void fgw_clock_update(struct fgw_clock *c)
+void fgw_clock_mono(struct fgw_clock *c)
 {
     const struct fgw_clock_source *s = c->source;
     uint64_t mono = s ? s->mono_ns(s->ctx) : system_ns(CLOCK_MONOTONIC);
-    c->wall_ns = s ? s->wall_ns(s->ctx) : system_ns(CLOCK_REALTIME);
     if (mono <= c->mono_ns) return;
     c->mono_ns = mono;
     c->mono_ms = mono / 1000000;
+}
+
+void fgw_clock_update(struct fgw_clock *c)
+{
+    const struct fgw_clock_source *s = c->source;
+    c->wall_ns = s ? s->wall_ns(s->ctx) : system_ns(CLOCK_REALTIME);
+    fgw_clock_mono(c);
 }
 
 const char *fgw_clock_date(struct fgw_clock *c)

@@ -19,6 +19,7 @@ struct fgw_clock_source { uint64_t (*mono_ns)(void *ctx); uint64_t (*wall_ns)(vo
 
 void fgw_clock_init(struct fgw_clock *c, const struct fgw_clock_source *source);
 void fgw_clock_update(struct fgw_clock *c);
+void fgw_clock_mono(struct fgw_clock *c);                            /* monotonic time only */
 const char *fgw_clock_date(struct fgw_clock *c);                     /* 29 bytes */
 int  fgw_clock_rfc3339(uint64_t wall_ns, char out[static 32]);       /* 2026-01-02T03:04:05.678Z; returns length */
 

@@ -209,6 +209,21 @@ static INLINE char *json_reason(char *p, struct fgw_fail fail, bytes16 *bad)
     return FIELD(p, "by", fgw_str(by, strlen(by)));
 }
 
+static INLINE char *json_tags(char *p, const struct fgw_log_facts *f, bytes16 *bad)
+{
+    const char *between = ",\"tags\":{";
+    size_t n = 9;
+    for (uint32_t i = 0; i < f->ntags; i++) {
+        const struct fgw_out_field *t = &f->tags[i];
+        if (t->drop) continue;
+        p = LIT((char *)memcpy(p, between, n) + n, "\"");
+        p = LIT(json(p, fgw_str(t->name, t->name_len), bad), "\":\"");
+        p = LIT(json(p, fgw_str(t->value, t->value_len), bad), "\"");
+        between = ",", n = 1;
+    }
+    return n == 1 ? LIT(p, "}") : p;
+}
+
 static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *bad)
 {
     struct fgw_log_time own = {0}, *time = f->time ? f->time : &own;
@@ -230,6 +245,9 @@ static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *b
     if (f->fail.code != FGW_E_NONE) p = json_reason(p, f->fail, bad);
     p = FIELD(p, "limit", f->limit);
     p = FIELD(p, "limit_dry_run", f->limit_dry);
+    p = FIELD(p, "plugin", f->plugin);
+    p = FIELD(p, "plugin_failed_open", f->plugin_open);
+    if (f->ntags) p = json_tags(p, f, bad);
     return LIT(p, "}\n");
 }
 
@@ -274,12 +292,16 @@ static INLINE char *combined_line(char *p, const struct fgw_log_facts *f, bytes1
 
 /* -- a line --------------------------------------------------------------------------------------------------------- */
 
+static uint32_t capped(uint32_t n) { return n < FGW_LOG_TEXT ? n : FGW_LOG_TEXT; }
+
 /* Room for the worst line: no byte becomes more than six, and of no string is more than FGW_LOG_TEXT written. */
 static uint32_t worst(const struct fgw_log_facts *f)
 {
     uint64_t sum = (uint64_t)f->client.n + f->method.n + f->target.n + f->host.n + f->user_agent.n + f->referer.n + f->request_id.n +
-                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n + f->limit.n + f->limit_dry.n;
-    return FIXED + 6 * (uint32_t)(sum < 13 * FGW_LOG_TEXT ? sum : 13 * FGW_LOG_TEXT);
+                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n + f->limit.n + f->limit_dry.n + f->plugin.n + f->plugin_open.n;
+    uint32_t tags = 0;
+    for (uint32_t i = 0; i < f->ntags; i++) tags += 16 + 6 * (capped(f->tags[i].name_len) + capped(f->tags[i].value_len));
+    return FIXED + tags + 6 * (uint32_t)(sum < 15 * FGW_LOG_TEXT ? sum : 15 * FGW_LOG_TEXT);
 }
 
 static char *line(char *p, int format, const struct fgw_log_facts *f)

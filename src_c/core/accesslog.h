@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "http/message.h"
 #include "io/ring.h"
 
 enum { FGW_LOG_TEXT = 4096 };     /* so that the worst line still fits in the ring */
@@ -27,6 +28,9 @@ struct fgw_log_facts {
     struct fgw_str method, target, host, user_agent, referer, request_id;
     struct fgw_str listener, route, upstream, endpoint;   /* empty: none */
     struct fgw_str limit, limit_dry;      /* the limit that refused; one that only would have (dry_run) */
+    struct fgw_str plugin, plugin_open;   /* the plugin that refused; one that failed and let pass */
+    const struct fgw_out_field *tags;     /* in JSON only */
+    uint32_t ntags;
     struct fgw_fail fail;         /* code NONE: fine; else the reason word and who */
     uint16_t status;              /* 0: no answer was sent */
     uint8_t  minor;               /* HTTP/1.minor */

@@ -7,7 +7,6 @@ enum { ARENA_MAX = 512 << 10, TO_SHIFT = 1 };
 
 static enum fgw_rq rq_early(struct fgw_exchange *x);
 static enum fgw_rq rq_route(struct fgw_exchange *x);
-static enum fgw_rq rq_chain(struct fgw_exchange *x);
 static enum fgw_rq rq_try(struct fgw_exchange *x);
 static enum fgw_rq rq_body(struct fgw_exchange *x);
 
@@ -15,7 +14,7 @@ static enum fgw_rq rq_body(struct fgw_exchange *x);
 static const struct { const char *name; enum fgw_rq (*step)(struct fgw_exchange *); unsigned to; } REQUEST[] = {
     [FGW_RQ_EARLY] = {"early", rq_early, TO(ROUTE) | TO(DONE)},
     [FGW_RQ_ROUTE] = {"route", rq_route, TO(CHAIN) | TO(DONE)},
-    [FGW_RQ_CHAIN] = {"chain", rq_chain, TO(TRY) | TO(DONE)},       /* a PARK stays here, with a ticket */
+    [FGW_RQ_CHAIN] = {"chain", fgw_chain_request, TO(TRY) | TO(DONE)},  /* a PARK stays here, with a ticket */
     [FGW_RQ_TRY]   = {"try",   rq_try,   TO(BODY) | TO(DONE)},
     [FGW_RQ_BODY]  = {"body",  rq_body,  TO(TRY) | TO(DONE)},       /* a retry begins another try; the body was kept */
     [FGW_RQ_DONE]  = {"done",  NULL, 0},
@@ -31,14 +30,14 @@ static const struct { const char *name; unsigned to; } REPLY[] = {
 const char *fgw_rq_name(enum fgw_rq s) { return s <= FGW_RQ_DONE ? REQUEST[s].name : "stay"; }
 const char *fgw_rp_name(enum fgw_rp s) { return s <= FGW_RP_DONE ? REPLY[s].name : "?"; }
 
-static void rp_set(struct fgw_exchange *x, enum fgw_rp to)
+void fgw_exchange_rp(struct fgw_exchange *x, enum fgw_rp to)
 {
     FGW_CHECK(REPLY[x->rp].to & (1u << to));
     x->rp = (uint8_t)to;
 }
 
 /* Called when what it waited for has come. */
-static void request_run(struct fgw_exchange *x)
+void fgw_exchange_run(struct fgw_exchange *x)
 {
     enum fgw_rq next;
     while (!x->ended && x->rq != FGW_RQ_DONE) {
@@ -101,65 +100,6 @@ static enum fgw_rq rq_route(struct fgw_exchange *x)
     return FGW_RQ_CHAIN;
 }
 
-/* ---- chain ---- */
-static const struct fgw_l_step *step_at(const struct fgw_exchange *x, uint16_t i)
-{
-    return (const struct fgw_l_step *)fgw_l_at(x->r.seg, x->r.route->chain.off) + i;
-}
-
-static bool chain_prepare(struct fgw_exchange *x)
-{
-    x->nsteps = (uint16_t)x->r.route->chain.count;
-    if (!x->nsteps || x->states) return true;
-    x->states = fgw_arena_alloc(&x->r.arena, x->nsteps * sizeof *x->states);
-    for (uint16_t i = 0; x->states && i < x->nsteps; i++) {
-        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind);
-        x->states[i] = s->state_size ? fgw_arena_alloc(&x->r.arena, s->state_size) : NULL;
-        if (s->state_size && !x->states[i]) return false;
-        if (s->state_size) memset(x->states[i], 0, s->state_size);
-        x->filters[0] |= s->on_body[0] != NULL, x->filters[1] |= s->on_body[1] != NULL;
-    }
-    return x->states != NULL;
-}
-
-static bool park(struct fgw_exchange *x);
-static void answer(struct fgw_exchange *x);
-static void reply_chain(struct fgw_exchange *x);
-
-static void call_done(struct fgw_call *c)
-{
-    struct fgw_exchange *x = fgw_exchange_of(c->w, c->parent);
-    if (!x) return;                                    /* the parent ended meanwhile */
-    x->r.call_status = c->status;
-    fgw_exchange_resume(c->w, c->parent, FGW_NEXT);
-}
-
-static bool start_call(struct fgw_exchange *x)
-{
-    struct fgw_call_spec spec = x->r.call;
-    x->r.call = (struct fgw_call_spec){0};
-    return fgw_call_start(x, &spec, 64 << 10, call_done, NULL) != NULL;
-}
-
-static enum fgw_rq rq_chain(struct fgw_exchange *x)
-{
-    if (x->parked) return FGW_RQ_STAY;
-    if (!chain_prepare(x)) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
-    while (x->step < x->nsteps) {
-        const struct fgw_l_step *l = step_at(x, x->step);
-        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
-        enum fgw_verdict v = s->on_request ? s->on_request(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step]) : FGW_NEXT;
-        if (v == FGW_PARK) {
-            if (!park(x) || (x->r.call.path.n && !start_call(x))) return refuse(x, FGW_E_INTERNAL, FGW_BY_GATEWAY);
-            return FGW_RQ_STAY;
-        }
-        if (v == FGW_FAIL) return fgw_exchange_refuse(x, x->r.fail), FGW_RQ_DONE;
-        if (v == FGW_REPLY) return answer(x), FGW_RQ_DONE;
-        x->step++;
-    }
-    return FGW_RQ_TRY;
-}
-
 static enum fgw_rq rq_try(struct fgw_exchange *x)
 {
     const struct fgw_l_route *route = x->r.route;
@@ -168,7 +108,7 @@ static enum fgw_rq rq_try(struct fgw_exchange *x)
     if (route && route->to != FGW_TO_UPSTREAM) {
         ok = route->to == FGW_TO_STATIC ? fgw_answer_static(&x->r, to) : fgw_answer_redirect(&x->r, to);
         if (!ok) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
-        answer(x);
+        fgw_chain_answer(x);
         return FGW_RQ_DONE;
     }
     return fgw_try_start(x) ? FGW_RQ_BODY : FGW_RQ_DONE;
@@ -180,158 +120,13 @@ static enum fgw_rq rq_body(struct fgw_exchange *x)
     return x->request_ended && x->rp == FGW_RP_DONE ? FGW_RQ_DONE : FGW_RQ_STAY;
 }
 
-/* ---- tickets ---- */
-static bool park(struct fgw_exchange *x)
-{
-    struct fgw_worker *w = x->w;
-    if (w->free_ticket == UINT32_MAX) return false;
-    uint32_t i = w->free_ticket;
-    struct fgw_ticket_slot *s = &w->tickets[i];
-    w->free_ticket = s->next_free;
-    s->x = x;
-    x->r.ticket = x->ticket = (struct fgw_ticket){i, s->generation};
-    x->parked = true;
-    return true;
-}
-
-static void unpark(struct fgw_exchange *x)
-{
-    if (!x->parked) return;
-    struct fgw_ticket_slot *s = &x->w->tickets[x->ticket.slot];
-    s->x = NULL, s->generation++;
-    s->next_free = x->w->free_ticket;
-    x->w->free_ticket = x->ticket.slot;
-    x->parked = false;
-}
-
-struct fgw_exchange *fgw_exchange_of(struct fgw_worker *w, struct fgw_ticket t)
-{
-    return t.slot < w->ntickets && w->tickets[t.slot].generation == t.generation ? w->tickets[t.slot].x : NULL;
-}
-
-void fgw_exchange_resume(struct fgw_worker *w, struct fgw_ticket t, enum fgw_verdict v)
-{
-    struct fgw_exchange *x = fgw_exchange_of(w, t);
-    if (!x) return;
-    unpark(x);
-    if (v == FGW_FAIL) fgw_exchange_refuse(x, x->r.fail);
-    else if (x->rp == FGW_RP_CHAIN) reply_chain(x);
-    else if (v == FGW_REPLY) x->rq = FGW_RQ_DONE, answer(x);
-    else request_run(x);
-    if (x->ended) fgw_exchange_end(x);
-}
-
-/* ---- replies ---- */
-static void send_head(struct fgw_exchange *x)
-{
-    struct fgw_req *r = &x->r;
-    struct fgw_msg *m = x->reply_msg;
-    struct fgw_out o = {.fields = r->reply.v, .nfields = r->reply.n, .status = r->status, .close = x->close};
-    if (m) {
-        o.reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len);
-        bool changed = false;
-        for (uint16_t i = 0; x->filters[1] && i < x->nsteps; i++) changed |= fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind)->changes_length;
-        o.len = m->len;
-        o.length = m->length;
-        if (changed && o.len != FGW_LEN_NONE) o.len = FGW_LEN_UNKNOWN;
-        const struct fgw_field *cl = m->len == FGW_LEN_NONE ? fgw_head_find(&m->head, FGW_H_CONTENT_LENGTH) : NULL;
-        if (cl && (r->status == 304 || x->msg == NULL || x->msg->head.method == FGW_M_HEAD)) {   /* told, not sent */
-            uint64_t n = 0;
-            for (uint32_t i = 0; i < cl->value_len; i++) n = n * 10 + (uint64_t)(m->head.base[cl->value + i] - '0');
-            o.len = changed ? FGW_LEN_UNKNOWN : FGW_LEN_KNOWN, o.length = n, o.no_body = true;
-        }
-        const struct fgw_field *up = r->status == 101 ? fgw_head_find(&m->head, FGW_H_UPGRADE) : NULL;
-        if (up) o.upgrade = fgw_head_value(&m->head, up);
-    } else o.len = FGW_LEN_KNOWN, o.length = r->answer.body.n;
-    x->front->down->send_head(x->front, &o);
-}
-
-static void reply_began(struct fgw_exchange *x)
-{
-    x->head_ns = x->w->loop.clock.mono_ns;
-    rp_set(x, FGW_RP_BODY);
-    send_head(x);
-    if (x->own_reply) {
-        struct fgw_str body = x->r.answer.body;
-        bool no_body = x->msg && x->msg->head.method == FGW_M_HEAD;
-        struct fgw_block *b = body.n && !no_body ? fgw_block_get(&x->w->loop.blocks, body.n) : NULL;
-        if (b) {
-            memcpy(b->data, body.p, body.n);
-            x->bytes_out += body.n;
-            x->front->down->send_body(x->front, (struct fgw_span){b, 0, body.n});
-            fgw_block_unref(b);
-        } else if (body.n && !no_body) {
-            x->front->down->abort(x->front, FGW_E_NO_MEMORY);
-            x->ended = true;
-            return;
-        }
-        x->front->down->finish(x->front);
-        rp_set(x, FGW_RP_DONE);
-        x->ended = true;
-        return;
-    }
-    struct fgw_buf_node *n = x->reply_kept.first;      /* what arrived while the chain was parked */
-    for (; n; n = n->next) fgw_relay_reply(x, n->s, false);
-    fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
-    if (x->reply_ended && !x->ended) fgw_relay_reply(x, (struct fgw_span){0}, true);
-}
-
-/* The reply parts of the steps that were entered, last first. */
-static void reply_chain(struct fgw_exchange *x)
-{
-    while (x->step > 0) {
-        const struct fgw_l_step *l = step_at(x, (uint16_t)(x->step - 1));
-        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
-        enum fgw_verdict v = s->on_reply ? s->on_reply(&x->r, fgw_l_at(x->r.seg, l->args), x->states[x->step - 1]) : FGW_NEXT;
-        if (v == FGW_PARK) {
-            if (park(x)) return;
-            v = FGW_FAIL, x->r.fail = fgw_fail(FGW_E_INTERNAL, FGW_BY_GATEWAY);
-        }
-        if (v == FGW_FAIL) {
-            x->step = 0;
-            fgw_exchange_refuse(x, x->r.fail);
-            return;
-        }
-        x->step--;
-    }
-    reply_began(x);
-}
-
-void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m)
-{
-    struct fgw_req *r = &x->r;
-    x->reply_msg = m;
-    r->status = m->head.status;
-    r->reply.n = 0;
-    if (!fgw_fields_reserve(&r->arena, &r->reply, m->head.nfields + 4u)) {
-        fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
-        return;
-    }
-    r->reply.n = fgw_msg_fields(m, r->reply.v);
-    if (!(m->head.known & FGW_H_BIT(DATE)))            /* RFC 9110 section 6.6.1 */
-        fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("Date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
-    rp_set(x, FGW_RP_CHAIN);
-    reply_chain(x);
-}
-
-/* An answer of our own: r->answer with r->reply's fields. It passes the reply parts of the steps before the one that made it. */
-static void answer(struct fgw_exchange *x)
-{
-    struct fgw_req *r = &x->r;
-    x->own_reply = true;
-    r->status = r->answer.status;
-    fgw_fields_add(&r->arena, &r->reply, FGW_H_DATE, FGW_STR("date"), fgw_arena_dup(&r->arena, fgw_str(fgw_clock_date(&x->w->loop.clock), 29)));
-    rp_set(x, FGW_RP_CHAIN);
-    reply_chain(x);
-}
-
 void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
 {
     struct fgw_req *r = &x->r;
     int status = fgw_err_status((enum fgw_err)why.code);
     char *body = fgw_arena_alloc(&r->arena, FGW_PROBLEM_MAX);
     x->fail = why;
-    unpark(x);
+    fgw_chain_cancel(x);
     fgw_try_drop(x);
     x->rq = FGW_RQ_DONE;
     if (x->rp == FGW_RP_BODY || x->rp == FGW_RP_DONE || !status || !body) {
@@ -347,8 +142,8 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
     if (!x->request_ended && x->msg && x->msg->len != FGW_LEN_NONE) x->close = true;   /* its body may be long, and nobody wants it */
-    if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT;    /* the reply's own chain failed: begin again without the steps */
-    answer(x);
+    if (x->rp == FGW_RP_CHAIN) x->rp = FGW_RP_WAIT, x->step = 0;   /* the reply's own chain failed: begin again without the steps */
+    fgw_chain_answer(x);
 }
 
 /* ---- front side: up calls ---- */
@@ -359,7 +154,7 @@ static void on_head(struct fgw_side *s, struct fgw_msg *m)
 {
     ENTER(s);
     x->msg = m;
-    request_run(x);
+    fgw_exchange_run(x);
     leave(x);
 }
 
@@ -459,24 +254,15 @@ void fgw_exchange_cancel(struct fgw_exchange *x, enum fgw_err why)
     leave(x);
 }
 
-static void steps_end(struct fgw_exchange *x)
-{
-    for (uint16_t i = 0; x->states && x->r.route && x->r.seg && i < x->nsteps; i++) {
-        const struct fgw_l_step *l = step_at(x, i);
-        const struct fgw_step *s = fgw_step_of((enum fgw_step_kind)l->kind);
-        if (s->on_end) s->on_end(&x->r, fgw_l_at(x->r.seg, l->args), x->states[i]);
-    }
-}
-
 void fgw_exchange_end(struct fgw_exchange *x)
 {
     struct fgw_worker *w = x->w;
     if (x->finished) return;
     x->finished = true;
-    unpark(x);
+    fgw_chain_unpark(x);
     fgw_call_cancel_all(x);
     fgw_try_drop(x);
-    steps_end(x);
+    fgw_chain_end(x);
     for (struct fgw_hold *h; (h = x->r.holds);) x->r.holds = h->next, h->drop(h);
     if (x->caller && x->fail.code) x->caller->fail = x->fail;   /* our own problem answer is no answer to a caller */
     x->front->down->release(x->front);

@@ -80,6 +80,13 @@ void fgw_exchange_cancel(struct fgw_exchange *x, enum fgw_err why);
 void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why);                 /* the gateway's own answer, or an abort */
 void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m);               /* the winning try's head; takes m over */
 void fgw_exchange_end(struct fgw_exchange *x);
+void fgw_exchange_run(struct fgw_exchange *x);                                         /* the request's direction: what it waited for has come */
+void fgw_exchange_rp(struct fgw_exchange *x, enum fgw_rp to);
+enum fgw_rq fgw_chain_request(struct fgw_exchange *x);                                 /* the request parts of the steps, from x->step on */
+void fgw_chain_answer(struct fgw_exchange *x);                                         /* r->answer with r->reply's fields, through the reply parts */
+void fgw_chain_unpark(struct fgw_exchange *x);
+void fgw_chain_cancel(struct fgw_exchange *x);                                         /* the same, and the step that it waited for is told */
+void fgw_chain_end(struct fgw_exchange *x);                                            /* on_end of every step */
 void fgw_exchange_detach(struct fgw_exchange *x);
 bool fgw_try_start(struct fgw_exchange *x);                                            /* false: x was refused */
 void fgw_try_request_body(struct fgw_exchange *x, struct fgw_span s);

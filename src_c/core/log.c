@@ -20,7 +20,8 @@ void fgw_exchange_detach(struct fgw_exchange *x)
     struct fgw_req *r = &x->r;
     if (x->filters[0] || x->filters[1] || !x->snap) return;
     copy(x, &r->method), copy(x, &r->host), copy(x, &r->target.path), copy(x, &r->target.query), copy(x, &r->request_id);
-    copy(x, &r->client), copy(x, &r->listener), copy(x, &r->limit_dry);
+    copy(x, &r->client), copy(x, &r->listener), copy(x, &r->limit_dry), copy(x, &r->plugin_open);
+    fgw_chain_end(x);
     r->path_out = fgw_arena_dup(&r->arena, r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR(""));   /* from here on: the route's name */
     fgw_msg_put(x->msg), fgw_msg_put(x->reply_msg);
     x->msg = x->reply_msg = NULL, r->msg = NULL;
@@ -50,7 +51,8 @@ void fgw_exchange_log(struct fgw_exchange *x)
                               .target = x->msg ? fgw_head_target(&x->msg->head) : r->target.path,
                               .user_agent = field(x, FGW_H_USER_AGENT), .referer = field(x, FGW_H_REFERER), .listener = r->listener,
                               .route = x->snap ? r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("") : r->path_out,
-                              .fail = x->fail, .limit = r->limit, .limit_dry = r->limit_dry, .status = status, .minor = r->minor, .tries = x->tries};
+                              .fail = x->fail, .limit = r->limit, .limit_dry = r->limit_dry, .plugin = r->plugin,
+                              .plugin_open = r->plugin_open, .tags = r->tags.v, .ntags = r->tags.n, .status = status, .minor = r->minor, .tries = x->tries};
     if (x->pool && x->tries) f.upstream = fgw_str(x->pool->name, strlen(x->pool->name));
     f.endpoint = fgw_str(x->endpoint, strnlen(x->endpoint, sizeof x->endpoint));
     fgw_accesslog_write(w->log, format, &f);

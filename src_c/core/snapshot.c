@@ -109,6 +109,26 @@ static bool known_steps(const struct fgw_shm *m, const void *seg, const struct f
     return true;
 }
 
+static const char *bind_hooks(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_routes *r)
+{
+    const struct fgw_hook_host *host = s->w->hooks.host;
+    const uint64_t *keys = fgw_l_at(b->routes, r->hooks.off);
+    if (!r->hooks.count) return NULL;
+    if (!host) return "its routes name plugins, and nobody runs them here";
+    if (!(b->numbers = calloc(r->hooks.count, sizeof *b->numbers))) return "out of memory";
+    b->hooks = (struct fgw_hook_bound){&s->w->hooks, b->numbers};
+    for (; b->nnumbers < r->hooks.count; b->nnumbers++)
+        if ((b->numbers[b->nnumbers] = host->bind(host->self, keys[b->nnumbers])) < 0) return "its routes name a plugin that is not loaded";
+    return NULL;
+}
+
+static void unbind_hooks(const struct fgw_snapshot *s, struct fgw_bound *b)
+{
+    const struct fgw_hook_host *host = s->w->hooks.host;
+    while (b->nnumbers) host->unbind(host->self, b->numbers[--b->nnumbers]);
+    free(b->numbers);
+}
+
 static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l)
 {
     const void *routes = seg_at(s, l->routes_seg, FGW_SEG_ROUTES), *set = seg_at(s, l->settings_seg, FGW_SEG_SETTINGS);
@@ -117,12 +137,13 @@ static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, co
     const struct fgw_l_str *names = fgw_l_at(routes, r->upstreams.off);
     if (l->route_slots.count != r->routes.count) return "a listener's stats slots do not fit its routes";
     if (!known_steps(s->w->shm, routes, r)) return "a chain has a step that this version does not know, or whose place in shared memory is none";
-    *b = (struct fgw_bound){l, routes, set, fgw_l_body(set), NULL, fgw_l_at(s->root_seg->p, l->route_slots.off), fgw_l_text(s->root_seg->p, l->name)};
+    *b = (struct fgw_bound){.l = l, .routes = routes, .settings_seg = set, .set = fgw_l_body(set),
+                            .slots = fgw_l_at(s->root_seg->p, l->route_slots.off), .name = fgw_l_text(s->root_seg->p, l->name)};
     b->pools = calloc(r->upstreams.count + 1, sizeof *b->pools);
     if (!b->pools) return "out of memory";
     for (uint32_t i = 0; i < r->upstreams.count; i++)
         if (!(b->pools[i] = pool_named(s, fgw_l_text(routes, names[i])))) return "a route names an upstream that is not there";
-    return NULL;
+    return bind_hooks(s, b, r);
 }
 
 struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n)
@@ -165,7 +186,7 @@ void fgw_snapshot_apply(struct fgw_snapshot *s)
 void fgw_snapshot_unref(struct fgw_snapshot *s)
 {
     if (--s->refs) return;
-    for (uint32_t i = 0; i < s->nbound; i++) free(s->bound[i].pools);
+    for (uint32_t i = 0; i < s->nbound; i++) unbind_hooks(s, &s->bound[i]), free(s->bound[i].pools);
     for (uint32_t i = 0; i < s->npools; i++) fgw_pool_unref(s->pools[i]);
     for (uint32_t i = 0; i < s->nsegs; i++) s->segs[i]->refs--;
     s->root_seg->refs--;

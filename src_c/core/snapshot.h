@@ -6,6 +6,7 @@
  * Memory   malloc, only at prepare. Connections and pools are never owned by a snapshot. Thread one. */
 #ifndef FGW_CORE_SNAPSHOT_H
 #define FGW_CORE_SNAPSHOT_H
+#include "policy/hook.h"
 #include "upstream/pool.h"
 
 struct fgw_segment {
@@ -24,6 +25,9 @@ struct fgw_bound {                       /* a listener of the snapshot */
     struct fgw_pool **pools;             /* by the routes segment's own upstream index */
     const uint32_t *slots;               /* stats slot of each route */
     struct fgw_str name;
+    struct fgw_hook_bound hooks;
+    int32_t *numbers;                    /* of hooks, by the routes segment's own index */
+    uint32_t nnumbers;
 };
 struct fgw_snapshot {
     struct fgw_worker *w;

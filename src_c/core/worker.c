@@ -250,6 +250,26 @@ void fgw_worker_discard(struct fgw_worker *w, struct fgw_snapshot *s)
     fgw_snapshot_unref(s);
 }
 
+/* ---- hooks ---- */
+void fgw_worker_host(struct fgw_worker *w, const struct fgw_hook_host *host) { w->hooks.host = host; }
+
+const void *fgw_worker_root(const struct fgw_worker *w, uint64_t hash)
+{
+    struct fgw_segment *s = fgw_segment_find((struct fgw_worker *)w, hash);
+    return s && ((const struct fgw_l_seg *)s->p)->kind == FGW_SEG_ROOT ? s->p : NULL;
+}
+
+void fgw_worker_tell(struct fgw_worker *w, int level, const char *text) { fgw_worker_report(w, level, "%s", text); }
+
+static struct fgw_worker *worker_of(struct fgw_hooks *h) { return fgw_container(h, struct fgw_worker, hooks); }
+static void hook_resume(struct fgw_hooks *h, struct fgw_ticket t, enum fgw_verdict v) { fgw_exchange_resume(worker_of(h), t, v); }
+static void hook_settle(struct fgw_hooks *h) { fgw_worker_settle(worker_of(h)); }
+
+static void hook_blocked(struct fgw_hooks *h, struct fgw_str name, uint64_t ms)
+{
+    fgw_worker_report(worker_of(h), 2, "plugin %.*s: plugin_blocked: held the worker for %llu ms", (int)name.n, name.p, (unsigned long long)ms);
+}
+
 uint64_t fgw_worker_generation(const struct fgw_worker *w) { return w->snap ? w->snap->root->generation : 0; }
 
 /* ---- turns ---- */
@@ -290,7 +310,7 @@ int fgw_worker_fd(const struct fgw_worker *w) { return w->loop.ep; }
 
 void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *o)
 {
-    *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .tries = w->tries.live, .timers = w->loop.wheel.armed,
+    *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .parked_hooks = w->hooks.parked, .tries = w->tries.live, .timers = w->loop.wheel.armed,
                            .blocks = w->loop.blocks.live, .block_bytes = w->loop.blocks.bytes,
                            .mallocs = w->loop.blocks.mallocs + w->exchanges.chunks + w->tries.chunks + w->fronts.chunks + w->h1.msgs.chunks +
                                       w->h1.servers.chunks + w->h1.clients.chunks + w->loop.bufs.nodes.chunks + w->upstream.conns.chunks,
@@ -330,6 +350,8 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
     fgw_limits_init(&w->limits, o->shm, o->column, &w->loop, fgw_exchange_resume_limited);
+    w->hooks = (struct fgw_hooks){.shm = o->shm, .loop = &w->loop, .column = o->column, .resume = hook_resume, .blocked = hook_blocked,
+                                  .settle = hook_settle};
     w->spare_fd = fgw_spare_fd();
     w->pause_timer.fire = unpause;
     if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {

@@ -48,7 +48,14 @@ int  fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id);      /* clos
 void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms);
 bool fgw_worker_drained(const struct fgw_worker *w);
 
-struct fgw_live { uint64_t conns, exchanges, tries, timers, blocks, block_bytes, mallocs, buf_nodes, h1_servers, h1_clients, snapshots, segments, pools; };
+/* Who runs the hooks of plugins (policy/hook.h); before a snapshot that has some is prepared, and for the worker's life. */
+struct fgw_hook_host;
+void fgw_worker_host(struct fgw_worker *w, const struct fgw_hook_host *host);
+const void *fgw_worker_root(const struct fgw_worker *w, uint64_t hash);          /* an added root segment; NULL: there is none of this hash */
+void fgw_worker_settle(struct fgw_worker *w);                            /* ends each entry into the engine that a function above does not */
+void fgw_worker_tell(struct fgw_worker *w, int level, const char *text); /* a line of the error log; level 0 debug .. 3 error */
+
+struct fgw_live { uint64_t conns, exchanges, parked_hooks, tries, timers, blocks, block_bytes, mallocs, buf_nodes, h1_servers, h1_clients, snapshots, segments, pools; };
 void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/stats.h"
 #include "core/worker.h"
 #include "io/listen.h"
+#include "policy/hook.h"
 #include "policy/limit.h"
 
 /* A listener as the worker holds it, over reloads: its sockets, its connections' limits. Freed when unlistened and its last connection is gone. */
@@ -42,12 +43,12 @@ struct fgw_worker {
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
     struct fgw_limits limits;
+    struct fgw_hooks hooks;
     struct fgw_timer drain_timer, pause_timer;
     bool draining, accept_paused;
     uint32_t snapshots;
     int spare_fd;
 };
-void fgw_worker_settle(struct fgw_worker *w);
 void fgw_listener_close(struct fgw_listener *l);             /* its sockets; connections stay */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));   /* error log line */
 static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, const struct fgw_pool *p)      /* its counters */

@@ -169,4 +169,5 @@ static void on_end(struct fgw_req *r, const void *args, void *state)
     if (p->l) leave(p);
 }
 
-const struct fgw_step fgw_step_concurrency = {.name = "concurrency", .state_size = sizeof(struct place), .on_request = on_request, .on_end = on_end};
+const struct fgw_step fgw_step_concurrency = {.name = "concurrency", .state_size = sizeof(struct place), .on_request = on_request,
+                                              .on_cancel = on_end, .on_end = on_end};

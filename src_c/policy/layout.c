@@ -4,6 +4,7 @@
 #include "http/message.h"
 #include "http/target.h"
 #include "io/inflight.h"
+#include "policy/hook.h"
 #include "policy/limit.h"
 
 /* ---- the list of fields ---- */
@@ -149,6 +150,14 @@ static bool concurrency_ok(struct look *k, const void *p)
     return texts_concurrency(k, x) && EACH(x->keys, limit_key);
 }
 
+static bool hook_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_hook *x = p;
+    MUST(x->index < k->routes->hooks.count, "a hook's plugin is not there");
+    MUST(x->phases && x->phases < 1u << FGW_HOOK_PHASES && x->fail <= FGW_HOOK_OPEN && x->slot < FGW_SHM_STATS, "a hook's settings are unknown");
+    return texts_hook(k, x);
+}
+
 static bool step_ok(struct look *k, const void *p)
 {
     const struct fgw_l_step *x = p;
@@ -159,6 +168,7 @@ static bool step_ok(struct look *k, const void *p)
     case FGW_STEP_ANSWER:   return ONE(x->args, answer);
     case FGW_STEP_RATE_LIMIT:  return ONE(x->args, rate_limit);
     case FGW_STEP_CONCURRENCY: return ONE(x->args, concurrency);
+    case FGW_STEP_HOOK:        return ONE(x->args, hook);
     }
     MUST(x->args == 0, "a step without arguments has some");
     return true;
@@ -294,7 +304,7 @@ static bool routes_ok(struct look *k, const void *p)
 {
     const struct fgw_l_routes *x = k->routes = p;
     /* In this order a list is known to lie inside before a later one's members name its members. */
-    return EACH(x->upstreams, str) && EACH(x->routes, route) && EACH(x->leaves, leaf) && EACH(x->nodes, node) &&
+    return EACH(x->upstreams, str) && claim(k, x->hooks.off, x->hooks.count, 8, 8) && EACH(x->routes, route) && EACH(x->leaves, leaf) && EACH(x->nodes, node) &&
            edges_ok(k) && hosts_ok(k);
 }
 
@@ -336,13 +346,19 @@ static bool upstream_ref_ok(struct look *k, const void *p)
     return texts_upstream_ref(k, x);
 }
 
+static bool plugin_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_plugin *x = p;
+    return texts_plugin(k, x) && EACH(x->path, str);
+}
+
 static bool root_ok(struct look *k, const void *p)
 {
     const struct fgw_l_root *x = p;
     MUST(x->log_format <= FGW_LOG_COMBINED && x->error_level <= 3, "a log is unknown");
     k->nsegs = x->segs.count;
     return texts_root(k, x) && claim(k, x->segs.off, x->segs.count, 8, 8) && EACH(x->listeners, listener) &&
-           EACH(x->upstreams, upstream_ref) && EACH(x->trusted, cidr);
+           EACH(x->upstreams, upstream_ref) && EACH(x->trusted, cidr) && EACH(x->plugins, plugin);
 }
 
 static bool kind_ok(struct look *k, unsigned kind)
@@ -381,6 +397,15 @@ static bool upstream_known(const void *root, struct fgw_str name)
     return false;
 }
 
+static bool plugin_known(const void *root, uint64_t key)
+{
+    const struct fgw_l_root *r = fgw_l_body(root);
+    const struct fgw_l_plugin *p = fgw_l_at(root, r->plugins.off);
+    for (uint32_t i = 0; i < r->plugins.count; i++)
+        if (p[i].key == key) return true;
+    return false;
+}
+
 static const char *listener_links(const void *root, const struct fgw_l_listener *l, const void *const *segs)
 {
     const struct fgw_l_seg *seg = segs[l->routes_seg], *settings = segs[l->settings_seg];
@@ -390,6 +415,9 @@ static const char *listener_links(const void *root, const struct fgw_l_listener 
     const struct fgw_l_str *names = fgw_l_at(seg, routes->upstreams.off);
     for (uint32_t i = 0; i < routes->upstreams.count; i++)
         if (!upstream_known(root, fgw_l_text(seg, names[i]))) return "a route's upstream is not in the root";
+    const uint64_t *keys = fgw_l_at(seg, routes->hooks.off);
+    for (uint32_t i = 0; i < routes->hooks.count; i++)
+        if (!plugin_known(root, keys[i])) return "a route's plugin is not in the root";
     return NULL;
 }
 

@@ -29,6 +29,7 @@ struct fgw_ticket { uint32_t slot, generation; };
 /* What a step holds until the exchange has ended, also when its snapshot is let go before. Embedded in the step's state. */
 struct fgw_hold { struct fgw_hold *next; void (*drop)(struct fgw_hold *h); };
 struct fgw_limits;
+struct fgw_hook_bound;
 
 struct fgw_req {
     struct fgw_arena arena;
@@ -50,6 +51,9 @@ struct fgw_req {
     struct fgw_fail fail;                    /* with FAIL */
     struct fgw_str limit, limit_dry;         /* the limit that refused, and the last one that only would have */
     struct fgw_limits *limits;               /* the worker's */
+    const struct fgw_hook_bound *hooks;      /* its listener's; set when the chain has steps */
+    struct fgw_str plugin, plugin_open;      /* the plugin that refused, and the last one that failed and let it pass */
+    struct fgw_fields tags;                  /* plugins' words for the log */
     struct fgw_hold *holds;
     struct fgw_ticket ticket;                /* while it is parked */
     uint8_t  minor;

@@ -3,7 +3,8 @@
  *   on_request: NEXT (go on), REPLY (r->answer, r->reply), PARK (a ticket is out; r->call may ask for a subrequest), FAIL (r->fail)
  *   on_reply:   the same; runs in reverse, over r->status and r->reply. A reply made by step k passes the steps before it.
  *   on_body[]:  a filter between the sides, per direction, for HTTP bodies and tunnel bytes alike.
- *   on_end:     once, whatever happened, if on_request was entered.
+ *   on_cancel:  after PARK: nobody waits for it any more, its ticket is void. on_end still follows.
+ *   on_end:     once, whatever happened, if on_request was entered: at the exchange's end, or when it lets go of its snapshot.
  * Owner    steps are static tables; per request each gets state_size zeroed bytes from the arena. Thread one.
  * No step does I/O, calls up, or keeps a pointer into the request after on_end. */
 #ifndef FGW_POLICY_STEP_H
@@ -25,13 +26,14 @@ struct fgw_step {
     enum fgw_verdict (*on_reply)(struct fgw_req *r, const void *args, void *state);
     /* A piece of body (or, with end, its end: s may be empty). false: the exchange fails with r->fail. */
     bool (*on_body[2])(struct fgw_req *r, const void *args, void *state, struct fgw_span s, bool end, struct fgw_body_out *o);
+    void (*on_cancel)(struct fgw_req *r, const void *args, void *state);
     void (*on_end)(struct fgw_req *r, const void *args, void *state);
 };
 /* The step of a kind; NULL: not known (the snapshot check refuses it). */
 const struct fgw_step *fgw_step_of(enum fgw_step_kind kind);
 
 extern const struct fgw_step fgw_step_headers, fgw_step_redirect, fgw_step_answer, fgw_step_test_body, fgw_step_test_call, fgw_step_rate_limit,
-    fgw_step_concurrency;
+    fgw_step_concurrency, fgw_step_hook;
 
 /* The answer of a route's `to` and of REPLY steps: fills r->answer and r->reply. */
 bool fgw_answer_static(struct fgw_req *r, const struct fgw_l_answer *a);

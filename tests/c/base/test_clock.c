@@ -105,4 +105,19 @@ TEST(the_system_clock_is_read)
     EQ(strlen(fgw_clock_date(&c)), 29);
 }
 
+TEST(mono_alone_leaves_the_wall_and_never_goes_back)
+{
+    struct fake f = {5000000, 7};
+    struct fgw_clock_source src = {fake_mono, fake_wall, &f};
+    struct fgw_clock c;
+    fgw_clock_init(&c, &src);
+    f.mono = 9000000, f.wall = 8;
+    fgw_clock_mono(&c);
+    EQ(c.mono_ms, 9);
+    EQ(c.wall_ns, 7);
+    f.mono = 1;
+    fgw_clock_mono(&c);
+    EQ(c.mono_ns, 9000000);
+}
+
 TEST_MAIN()

@@ -14,13 +14,17 @@
 #include "upstream/endpoint.h"
 #include "test.h"
 
-enum { ROUNDS = 3000, ENGINE_ROUTES = 9 };
+enum { ROUNDS = 3000 };
+#ifndef ENGINE_OWN_ROUTES                /* a test may bring its own, and who runs their hooks */
+enum { ENGINE_ROUTES = 9 };
 static const struct mini_route ROUTES[ENGINE_ROUTES] = {
     {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
     {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
     {.prefix = "t", .request_ms = 5000},
     {.prefix = "m", .methods = 1u << FGW_M_GET | 1u << FGW_M_PUT}, {.prefix = "x", .strip = 2}};
+static const struct fgw_hook_host *const engine_host = NULL;
+#endif
 
 struct engine {
     struct fgw_worker *w;
@@ -65,6 +69,7 @@ static inline void engine_start(struct engine *e)
     fgw_eptable_publish(e->table, &ep, 1);
     e->w = fgw_worker_new(&(struct fgw_worker_options){.shm = e->shm, .clock = &engine_clock}, err, sizeof err);
     if (!e->w) abort();
+    fgw_worker_host(e->w, engine_host);
     e->snap = mini_new(ROUTES, ENGINE_ROUTES, e->shm->heap_off, 1, FGW_LOG_JSON);
     struct mini_seg *const segs[] = {&e->snap->routes, &e->snap->settings, &e->snap->upstream, &e->snap->root};
     for (int i = 0; i < 4; i++)

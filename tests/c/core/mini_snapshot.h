@@ -11,6 +11,7 @@
 #include "policy/layout.h"
 #include "policy/route.h"
 
+enum { MINI_HOOK = 77, MINI_HOOK_SLOT = 60 };
 struct mini_route {
     const char *prefix;                  /* "a": takes /a and /a/... */
     uint8_t to;                          /* enum fgw_to */
@@ -19,6 +20,8 @@ struct mini_route {
     uint16_t steps[4];                   /* enum fgw_step_kind, without arguments; FGW_STEP_NONE ends them */
     uint64_t body_max;
     uint32_t request_ms;
+    uint8_t hook_phases, hook_fail;      /* of a hook step, whose plugin's key is MINI_HOOK */
+    uint32_t hook_budget;
     uint16_t methods, strip;             /* bits of enum fgw_method, 0: all; bytes of path that are not forwarded */
 };
 
@@ -86,7 +89,13 @@ static inline struct fgw_l_arr mini_chain(struct mini_seg *s, const struct mini_
     if (!n) return (struct fgw_l_arr){0, 0};
     uint32_t off = mini_room(s, n * sizeof(struct fgw_l_step));
     struct fgw_l_step *st = mini_at(s, off);
-    for (uint32_t i = 0; i < n; i++) st[i].kind = m->steps[i];
+    for (uint32_t i = 0; i < n; i++) {
+        st[i].kind = m->steps[i];
+        if (st[i].kind != FGW_STEP_HOOK) continue;
+        st[i].args = mini_room(s, sizeof(struct fgw_l_hook));
+        *(struct fgw_l_hook *)mini_at(s, st[i].args) =
+            (struct fgw_l_hook){.name = mini_text(s, "plug"), .slot = MINI_HOOK_SLOT, .budget_ms = m->hook_budget, .phases = m->hook_phases, .fail = m->hook_fail};
+    }
     return (struct fgw_l_arr){off, n};
 }
 
@@ -126,6 +135,11 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
             (struct fgw_l_route){.name = mini_text(s, m[i].prefix), .pattern = mini_text(s, m[i].prefix), .index = i, .to = m[i].to,
                                  .answer = mini_destination(s, &m[i]), .chain = mini_chain(s, &m[i]), .request_ms = m[i].request_ms,
                                  .body_max = m[i].body_max, .strip = m[i].strip};
+    for (uint32_t i = 0; i < n && !top->hooks.count; i++)
+        if (m[i].hook_phases) {
+            top->hooks = (struct fgw_l_arr){mini_room(s, 8), 1};
+            *(uint64_t *)mini_at(s, top->hooks.off) = MINI_HOOK;
+        }
     mini_trie(s, top, m, n);
     return mini_end(s, FGW_SEG_ROUTES);
 }

@@ -181,6 +181,28 @@ TEST(the_worst_line_fits_the_ring)
     OK(line_of(FGW_LOG_COMBINED, &f).n > 5 * 4 * FGW_LOG_TEXT);
 }
 
+TEST(tags_are_escaped_and_fit_however_long)
+{
+    static char bad[8 * FGW_LOG_TEXT];
+    memset(bad, 1, sizeof bad);
+    struct fgw_out_field tags[4];
+    struct fgw_log_facts f = typical();
+    for (int i = 0; i < 4; i++) tags[i] = (struct fgw_out_field){.name = bad, .name_len = 8 * FGW_LOG_TEXT, .value = bad, .value_len = 8 * FGW_LOG_TEXT};
+    f.tags = tags, f.ntags = 4;
+    OK(line_of(FGW_LOG_JSON, &f).n > 8 * 6 * FGW_LOG_TEXT);
+    tags[0] = (struct fgw_out_field){.name = "a", .name_len = 1, .value = "gone", .value_len = 4, .drop = 1};
+    tags[1] = (struct fgw_out_field){.name = "b\"", .name_len = 2, .value = "\n", .value_len = 1};
+    tags[2] = (struct fgw_out_field){.name = "c", .name_len = 1, .value = "", .value_len = 0};
+    f.ntags = 3;
+    struct fgw_str l = line_of(FGW_LOG_JSON, &f);
+    EQ_BYTES(l.p + l.n - 28, 28, ",\"tags\":{\"b\\\"\":\"\\n\",\"c\":\"\"}}");
+    f.ntags = 1;
+    OK(!memmem(line_of(FGW_LOG_JSON, &f).p, line_of(FGW_LOG_JSON, &f).n, "tags", 4));
+    f.plugin = FGW_STR("auth"), f.plugin_open = FGW_STR("geo");
+    l = line_of(FGW_LOG_JSON, &f);
+    OK(memmem(l.p, l.n, ",\"plugin\":\"auth\",\"plugin_failed_open\":\"geo\"}", 44));
+}
+
 TEST(a_full_ring_drops_and_counts)
 {
     struct fgw_ring *r = aligned_alloc(64, sizeof *r + 4096);

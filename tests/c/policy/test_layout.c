@@ -180,6 +180,38 @@ TEST(searches_end_and_lead_to_nodes)
     seg_free(&s);
 }
 
+TEST(hooks_are_those_of_the_segment_and_plugins_those_of_the_root)
+{
+    uint32_t step;
+    struct seg s = chained(&step);
+    uint64_t keys[2] = {5, 6};
+    uint32_t at = SEG_PUT(&s, hook, {.index = 1, .phases = 3, .fail = FGW_HOOK_OPEN});
+    struct fgw_l_step *st = SEG_AT(&s, step, step);
+    struct fgw_l_hook *h = SEG_AT(&s, hook, at), good = *h;
+    *st = (struct fgw_l_step){.kind = FGW_STEP_HOOK, .args = at};
+    BAD(&s, "a hook's plugin is not there");
+    seg_top(&s)->hooks = (struct fgw_l_arr){seg_put(&s, keys, sizeof keys), 2};
+    OK(seg_check(&s) == NULL);
+    h->index = 2; BAD(&s, "a hook's plugin is not there"); *h = good;
+    h->phases = 0; BAD(&s, "a hook's settings are unknown");
+    h->phases = 4; BAD(&s, "a hook's settings are unknown"); *h = good;
+    h->fail = 2; BAD(&s, "a hook's settings are unknown"); *h = good;
+    h->slot = FGW_SHM_STATS; BAD(&s, "a hook's settings are unknown"); *h = good;
+    h->name = (struct fgw_l_str){s.n, 9}; BAD(&s, "a text lies outside"); *h = good;
+    seg_top(&s)->hooks.off = s.n; BAD(&s, "a record lies outside");
+    seg_free(&s);
+
+    struct seg root = seg_new(FGW_SEG_ROOT);
+    uint32_t top = SEG_PUT(&root, root, {.generation = 1}), p = SEG_PUT(&root, plugin, {.key = 5});
+    struct fgw_l_str path = seg_text(&root, "/p");
+    SEG_AT(&root, plugin, p)->path = (struct fgw_l_arr){seg_put(&root, &path, sizeof path), 1};
+    SEG_AT(&root, root, top)->plugins = (struct fgw_l_arr){p, 1};
+    OK(seg_check(&root) == NULL);
+    SEG_AT(&root, plugin, p)->use.len = SEG_ROOM; BAD(&root, "a text lies outside"); SEG_AT(&root, plugin, p)->use.len = 0;
+    SEG_AT(&root, plugin, p)->path.count = SEG_ROOM; BAD(&root, "a record lies outside");
+    seg_free(&root);
+}
+
 TEST(a_snapshot_hangs_together)
 {
     uint32_t step;
@@ -205,6 +237,12 @@ TEST(a_snapshot_hangs_together)
     l->routes_seg = 0, l->route_slots = (struct fgw_l_arr){0, 0};
     OK(strstr(fgw_snapshot_check(root.p, segs), "differ in number"));
     l->route_slots = (struct fgw_l_arr){slots, 1};
+    uint64_t key = 9;
+    seg_top(&routes)->hooks = (struct fgw_l_arr){seg_put(&routes, &key, 8), 1};
+    OK(strstr(fgw_snapshot_check(root.p, segs), "plugin is not in the root"));
+    r->plugins = (struct fgw_l_arr){SEG_PUT(&root, plugin, {.key = 9}), 1};
+    OK(fgw_snapshot_check(root.p, segs) == NULL);
+    seg_top(&routes)->hooks = (struct fgw_l_arr){0, 0};
     SEG_AT(&root, upstream_ref, ref)->name.len = 0;
     OK(strstr(fgw_snapshot_check(root.p, segs), "not in the root"));
     SEG_AT(&root, upstream_ref, ref)->seg = 3; BAD(&root, "an upstream's segment is not there");
