@@ -310,7 +310,8 @@ int fgw_worker_fd(const struct fgw_worker *w) { return w->loop.ep; }
 
 void fgw_worker_live(const struct fgw_worker *w, struct fgw_live *o)
 {
-    *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .parked_hooks = w->hooks.parked, .tries = w->tries.live, .timers = w->loop.wheel.armed,
+    *o = (struct fgw_live){.conns = w->fronts.live, .exchanges = w->exchanges.live, .parked_hooks = w->hooks.parked,
+                           .tries = w->tries.live, .timers = w->loop.wheel.armed,
                            .blocks = w->loop.blocks.live, .block_bytes = w->loop.blocks.bytes,
                            .mallocs = w->loop.blocks.mallocs + w->exchanges.chunks + w->tries.chunks + w->fronts.chunks + w->h1.msgs.chunks +
                                       w->h1.servers.chunks + w->h1.clients.chunks + w->loop.bufs.nodes.chunks + w->upstream.conns.chunks,
