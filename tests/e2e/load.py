@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from .peers import read_head
 
-
 IDLE_IN_A_DRAIN = 0.15
 """Seconds for which a draining worker surely keeps a connection that no request uses (h1_server.c: 0.2). A client that
 was slower than this to ask again may find it closed, as RFC 9112 section 9.5 allows, and asks anew."""
