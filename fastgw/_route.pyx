@@ -23,6 +23,16 @@ class Normal(NamedTuple):
     query: str
 
 
+class Target(NamedTuple):
+    """A request target by itself: its form, its path in normal form, its query as it came (None: there is no `?`), and
+    the authority of an absolute or authority form."""
+
+    form: str
+    path: str
+    query: str | None
+    authority: str
+
+
 class Found(NamedTuple):
     """`route`: index in the segment, None: no route. `rest`: what strip_prefix leaves, a leading slash ensured.
     `allow`: without a route, the methods that would have had one."""
@@ -65,6 +75,30 @@ def method_bit(bytes method not None) -> int:
 
 cdef refuse(int err):
     raise Refused(c.fgw_err_word(err).decode(), c.fgw_err_text(err).decode(), c.fgw_err_status(err))
+
+
+FORMS = {
+    c.FGW_FORM_ORIGIN: "origin", c.FGW_FORM_ABSOLUTE: "absolute", c.FGW_FORM_AUTHORITY: "authority",
+    c.FGW_FORM_ASTERISK: "asterisk"}
+
+
+def normal(bytes method not None, bytes raw not None, int slashes=0, bint merge_slashes=True) -> Target:
+    """A request target in normal form, by the engine's own normaliser. Raises Refused for what it would not take."""
+    cdef c.fgw_target_policy policy
+    cdef c.fgw_target t
+    cdef uint32_t room = 3 * len(raw) + 2
+    cdef char *place = <char *>malloc(room)
+    if place is NULL:
+        raise MemoryError("normal")
+    policy.slashes, policy.merge_slashes = slashes, merge_slashes
+    try:
+        err = c.fgw_target_parse(c.fgw_str(raw, len(raw)), c.fgw_method_id(c.fgw_str(method, len(method))), &policy, place,
+                                 room, &t)
+        if err:
+            refuse(err)
+        return Target(FORMS[t.form], text(t.path), text(t.query) if t.has_query else None, text(t.authority))
+    finally:
+        free(place)
 
 
 cdef class Router:

@@ -2,7 +2,7 @@
 
 A generator is a function without arguments that returns `{path: text}`, paths relative to the checkout. It reads its
 one source of truth and nothing else, so that the same commit always gives the same text. GENERATORS is the registry;
-modules are imported when their turn comes, so that none of them needs the built engine.
+modules are imported when their turn comes. Some ask the engine itself, which must have been built.
 """
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS: list[tuple[str, str]] = [
     ("fastgw.gen", "render_errors"),
     ("fastgw.config.reference", "render"),
+    ("fastgw.snapshot.reference", "render"),
+    ("fastgw.states", "render"),
 ]
+ASK_THE_ENGINE = {"fastgw.snapshot.reference", "fastgw.states"}
 
 
 class ErrorRow(NamedTuple):
@@ -112,6 +115,8 @@ def render_all() -> dict[str, str]:
     """Run every generator whose module is there (a source checkout may lack one); two may not write the same file."""
     files: dict[str, str] = {}
     for module, function in GENERATORS:
+        if module in ASK_THE_ENGINE and importlib.util.find_spec("fastgw._layout") is None:
+            raise SystemExit(f"{module} asks the engine, which is not built: run `make build`")
         if importlib.util.find_spec(module) is None:
             continue
         for path, text in getattr(importlib.import_module(module), function)().items():

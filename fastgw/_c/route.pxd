@@ -45,8 +45,14 @@ cdef extern from "http/target.h" nogil:
     struct fgw_target_policy:
         uint8_t slashes
         bint merge_slashes
+    const int FGW_FORM_ORIGIN
+    const int FGW_FORM_ABSOLUTE
+    const int FGW_FORM_AUTHORITY
+    const int FGW_FORM_ASTERISK
     struct fgw_target:
         fgw_str path, query, authority
+        uint8_t form
+        bint has_query
     int fgw_target_parse(fgw_str raw, int m, const fgw_target_policy *pol, char *out, uint32_t out_size, fgw_target *t)
     bint fgw_authority_split(fgw_str a, fgw_str *host, uint16_t *port, bint may_be_empty)
     uint32_t fgw_host_fold(fgw_str host, char *out)

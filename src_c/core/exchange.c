@@ -2,7 +2,7 @@
 #include "core/call.h"
 #include "http/problem.h"
 
-enum { ARENA_MAX = 512 << 10, TO_SHIFT = 1 };
+enum { ARENA_MAX = 512 << 10 };
 #define TO(s) (1u << FGW_RQ_##s)
 
 static enum fgw_rq rq_early(struct fgw_exchange *x);
@@ -29,6 +29,8 @@ static const struct { const char *name; unsigned to; } REPLY[] = {
 
 const char *fgw_rq_name(enum fgw_rq s) { return s <= FGW_RQ_DONE ? REQUEST[s].name : "stay"; }
 const char *fgw_rp_name(enum fgw_rp s) { return s <= FGW_RP_DONE ? REPLY[s].name : "?"; }
+unsigned fgw_rq_next(enum fgw_rq s) { return s <= FGW_RQ_DONE ? REQUEST[s].to : 0; }
+unsigned fgw_rp_next(enum fgw_rp s) { return s <= FGW_RP_DONE ? REPLY[s].to : 0; }
 
 void fgw_exchange_rp(struct fgw_exchange *x, enum fgw_rp to)
 {

@@ -20,6 +20,10 @@ enum fgw_try_state { FGW_TRY_NONE, FGW_TRY_LEASE, FGW_TRY_SENT, FGW_TRY_WON };
 const char *fgw_rq_name(enum fgw_rq s);
 const char *fgw_rp_name(enum fgw_rp s);
 const char *fgw_try_state_name(enum fgw_try_state s);
+/* What may follow a state, as a mask of states: the tables that debug builds hold every step to (docs/reference/states.md). */
+unsigned fgw_rq_next(enum fgw_rq s);
+unsigned fgw_rp_next(enum fgw_rp s);
+unsigned fgw_try_next(enum fgw_try_state s);
 
 struct fgw_exchange;
 struct fgw_try {                         /* endpoint, lease, upstream side, own timer, own failure */

@@ -4,10 +4,20 @@
 enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2 };
 static const struct fgw_side_up try_up;
 
-const char *fgw_try_state_name(enum fgw_try_state s)
+/* What may follow what. A try that fails is dropped from any state; the next one begins anew. */
+static const struct { const char *name; unsigned to; } STATES[] = {
+    [FGW_TRY_NONE]  = {"none",  1u << FGW_TRY_LEASE},
+    [FGW_TRY_LEASE] = {"lease", 1u << FGW_TRY_SENT | 1u << FGW_TRY_NONE},
+    [FGW_TRY_SENT]  = {"sent",  1u << FGW_TRY_WON | 1u << FGW_TRY_NONE},
+    [FGW_TRY_WON]   = {"won",   1u << FGW_TRY_NONE},
+};
+const char *fgw_try_state_name(enum fgw_try_state s) { return s < FGW_COUNT(STATES) ? STATES[s].name : "?"; }
+unsigned fgw_try_next(enum fgw_try_state s) { return s < FGW_COUNT(STATES) ? STATES[s].to : 0; }
+
+static void state_set(struct fgw_try *t, enum fgw_try_state to)
 {
-    static const char *const names[] = {"none", "lease", "sent", "won"};
-    return s < FGW_COUNT(names) ? names[s] : "?";
+    FGW_CHECK(STATES[t->state].to & (1u << to));
+    t->state = (uint8_t)to;
 }
 
 static void leave(struct fgw_exchange *x) { if (x->ended) fgw_exchange_end(x); }
@@ -55,7 +65,8 @@ static void send_request(struct fgw_try *t)
     struct fgw_side *s = t->lease.side;
     struct fgw_out o = {.fields = r->out.v, .nfields = r->out.n, .method = r->method, .scheme = r->scheme, .target = target_out(r)};
     s->up = &try_up, s->user = t;
-    t->state = FGW_TRY_SENT, t->sent_ns = x->w->loop.clock.mono_ns;
+    state_set(t, FGW_TRY_SENT);
+    t->sent_ns = x->w->loop.clock.mono_ns;
     fgw_stats_try_begun(fgw_worker_upstream(x->w, t->lease.pool));
     x->tries++;
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
@@ -144,7 +155,8 @@ bool fgw_try_start(struct fgw_exchange *x)
         fgw_exchange_refuse(x, fgw_fail(t ? FGW_E_NO_UPSTREAM : FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return false;
     }
-    *t = (struct fgw_try){.x = x, .timer = {.fire = first_byte}, .state = FGW_TRY_LEASE};
+    *t = (struct fgw_try){.x = x, .timer = {.fire = first_byte}};
+    state_set(t, FGW_TRY_LEASE);
     t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0, t->lease.shun = x->died_at;
     x->t = t;
     if (!x->upstream_ns) x->upstream_ns = x->w->loop.clock.mono_ns;
@@ -163,6 +175,7 @@ void fgw_try_drop(struct fgw_exchange *x)
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_lease_put(&t->lease);
     fgw_pool_unref(t->lease.pool);
+    state_set(t, FGW_TRY_NONE);
     fgw_slab_put(&x->w->tries, t);
 }
 
@@ -223,7 +236,8 @@ static void on_head(struct fgw_side *s, struct fgw_msg *m)
         leave(x);
         return;
     }
-    t->state = FGW_TRY_WON, t->status = m->head.status;
+    state_set(t, FGW_TRY_WON);
+    t->status = m->head.status;
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_buf_clear(&x->w->loop.bufs, &x->kept);
     x->kept_lost = true;

@@ -6,6 +6,10 @@ TEST(states_have_names)
     EQ(strcmp(fgw_rq_name(FGW_RQ_CHAIN), "chain"), 0);
     EQ(strcmp(fgw_rq_name(FGW_RQ_STAY), "stay"), 0);
     EQ(strcmp(fgw_rp_name(FGW_RP_WAIT), "wait"), 0);
+    EQ(fgw_rq_next(FGW_RQ_BODY), TO(TRY) | TO(DONE));
+    EQ(fgw_rq_next(FGW_RQ_STAY), 0);
+    EQ(fgw_rp_next(FGW_RP_BODY), 1u << FGW_RP_DONE);
+    EQ(fgw_rp_next((enum fgw_rp)9), 0);
 }
 
 TEST(a_get_is_passed_on_and_answered_and_connections_are_kept)

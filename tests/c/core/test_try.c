@@ -202,6 +202,8 @@ TEST(states_have_names)
 {
     EQ(strcmp(fgw_try_state_name(FGW_TRY_WON), "won"), 0);
     EQ(strcmp(fgw_try_state_name((enum fgw_try_state)9), "?"), 0);
+    EQ(fgw_try_next(FGW_TRY_SENT), 1u << FGW_TRY_WON | 1u << FGW_TRY_NONE);
+    EQ(fgw_try_next((enum fgw_try_state)9), 0);
 }
 
 /* Accept as soon as the worker has dialled, and speak before it has had another turn. */
