@@ -411,7 +411,8 @@ static void read_timeout(struct fgw_timer *t)
         else refuse(s, FGW_E_BODY_TIMEOUT);
         break;
     case IN_DONE:
-        if (s->conn.eof) probe(s);
+        if (s->out == OUT_TUNNEL) over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT));   /* half of it has ended, the other is silent */
+        else if (s->conn.eof) probe(s);
         break;
     case IN_TUNNEL: over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT)); break;
     case IN_LINGER:                                    /* what cannot be delivered in time is the write timer's affair */

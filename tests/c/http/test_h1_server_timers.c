@@ -323,6 +323,23 @@ TEST(a_tunnel_may_be_idle_for_its_own_time)
     server_stop(&p);
 }
 
+TEST(a_half_closed_tunnel_may_be_idle_for_its_own_time_too)
+{
+    server_start(&p);
+    ask(&p, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    play_head(&p, &(struct fgw_out){.status = 101, .upgrade = FGW_STR("x")});
+    p.side->down->tunnel(p.side), play_turn(&p);
+    p.w->eof = true, play_turn(&p);
+    SAW(&p, "end|");
+    play_wait(&p, 3599999);
+    play_body(&p, "b"), play_turn(&p);   /* what the other half still says keeps it */
+    play_wait(&p, 3599999);
+    SAW(&p, "");
+    play_wait(&p, 1);
+    SAW(&p, "abort tunnel_idle|gone|");
+    server_stop(&p);
+}
+
 TEST(the_rest_of_an_early_answered_body_has_the_linger_time)
 {
     server_start(&p);
