@@ -13,6 +13,8 @@ PARAMS_MAX = 16
 SEGMENTS_MAX = 63
 _UNRESERVED = re.compile(r"%([46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9]|2[DdEe]|5[Ff]|7[Ee])")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_CONTROL = re.compile(r"%([01][0-9A-Fa-f]|7[Ff])")
+_SLASH = re.compile(r"%2F|%5C")
 _RAW = re.compile(r"[^!$-;=@-Z_a-z~&'()*+,%]")  # what pchar and '/' do not hold
 _PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\*?)\}")
 
@@ -53,6 +55,9 @@ def _check_bytes(text: str, code: str) -> None:
     if raw := _RAW.search(text):
         escaped = "".join(f"%{byte:02X}" for byte in raw[0].encode("utf-8", "replace"))
         raise Fault(code, f"{raw[0]!r} cannot stand in a path", hint=f"write it as {escaped}", offset=raw.start())
+    if control := _CONTROL.search(text):
+        raise Fault(code, "no request has this path, since encoded control characters are refused",
+                    offset=control.start(), length=3)  # fmt: skip
     normal = _UNRESERVED.sub(lambda m: chr(int(m[1], 16)), text)
     normal = _ESCAPE.sub(lambda m: m[0].upper(), normal)
     if normal != text:
@@ -60,6 +65,15 @@ def _check_bytes(text: str, code: str) -> None:
     for segment in re.finditer(r"/\.\.?(?=/|$)", text):
         raise Fault(code, "no request has a `.` or `..` segment in its path, since paths are normalised first",
                     offset=segment.start() + 1, length=len(segment[0]) - 1)  # fmt: skip
+
+
+def arriving(text: str, slashes: str, merge_slashes: bool) -> str | None:
+    """What the normalisation of a listener makes of a checked path or pattern; None: it lets no such request in."""
+    if slashes == "reject" and _SLASH.search(text):
+        return None
+    if slashes == "decode":
+        text = _SLASH.sub("/", text)
+    return re.sub("/{2,}", "/", text) if merge_slashes else text
 
 
 def parse_pattern(text: str) -> tuple[Segment, ...]:

@@ -6,6 +6,7 @@ are sound; it looks at nodes where it must say a place, or where entries may be 
 
 import grp
 import pwd
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from .model import (
     Upstream,
 )
 from .nodes import Node, join
-from .paths import parse_pattern
+from .paths import arriving, parse_pattern
 from .problem import Fault
 
 if TYPE_CHECKING:
@@ -295,6 +296,33 @@ def unseen_fields(conv: "Converter", value: Config, node: Node, path: str) -> No
                 conv.warn(_key(routes, name), join(at, field), fault)
 
 
+def unseen_paths(conv: "Converter", value: Config, node: Node, path: str) -> None:
+    """A path that is not in the form which normalisation gives to those of requests, on any listener of the route."""
+    each = {name: listener.normalize or value.normalize for name, listener in value.listeners.items()}
+    routes = node.get("routes") or node
+    for name, route in value.routes.items():
+        here = [each[listener] for listener in route.listeners or each if listener in each]
+        for kind in ("exact", "prefix", "pattern"):
+            text = getattr(route.match, kind)
+            forms = [arriving(text, normal.slashes, normal.merge_slashes) for normal in here] if text else []
+            if not forms or text in forms:
+                continue
+            match = (routes.get(name) or routes).get("match") or routes
+            at = match.get(kind) or _key(routes, name)
+            conv.warn(at, f"{join('routes', name)}.match.{kind}", _unseen_path(text, forms[0]))
+
+
+def _unseen_path(text: str, form: str | None) -> Fault:
+    if form is None:
+        return Fault("FGW1902", "no request has this path: encoded slashes and backslashes are refused",
+                     hint="set normalize.slashes to keep")  # fmt: skip
+    why, key = ("`//` is made `/`", "normalize.merge_slashes to false")
+    if "%2F" in text or "%5C" in text:
+        why, key = "encoded slashes and backslashes are made `/`", "normalize.slashes to keep"
+    hint = f"did you mean {form}? Otherwise set {key}" if not re.search(r"/\.\.?(/|$)", form) else f"set {key}"
+    return Fault("FGW1902", f"no request has this path: {why} before routes are looked at", hint=hint)
+
+
 def unused_upstreams(conv: "Converter", value: Config, node: Node, path: str) -> None:
     routes, upstreams = node.get("routes"), node.get("upstreams")
     wanted = [entry.get("to") for _, entry in routes.items] if routes is not None and routes.kind == "map" else []
@@ -330,6 +358,6 @@ RULES: dict[type, tuple[Any, ...]] = {
     RateLimit: (rules_limits.rate_limit,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
-        binds, same_matches, trust, unseen_fields, unused_upstreams, known_accounts, rules_limits.shared_names,
+        binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts, rules_limits.shared_names,
     ),
 }

@@ -128,6 +128,7 @@ MATCHES = [
     ("exact: /a/.", 27, "FGW1205", "exact", "`.` or `..`", "", ""),
     ('exact: "/%41"', 24, "FGW1205", "exact", "paths are normalised", "", "did you mean /A?"),
     ('exact: "/%2f"', 24, "FGW1205", "exact", "", "", "did you mean /%2F?"),
+    ('exact: "/a%00b"', 27, "FGW1205", "exact", "encoded control", "", ""),
     ('exact: "/%zz"', 26, "FGW1205", "exact", "two hexadecimal digits", "", "%25"),
     ("exact: /é", 25, "FGW1205", "exact", "'é' cannot stand", "", "%C3%A9"),
     ("exact: /a b", 26, "FGW1205", "exact", "' ' cannot stand", "", "%20"),

@@ -1,12 +1,15 @@
 """Good documents: what they mean, where everything stands, and what is only warned about."""
 
+import itertools
 import json
 
 import msgspec
 import pytest
 
+from fastgw import _layout, _route
 from fastgw.config.load import load, loads
 from fastgw.config.model import Config, Endpoint, Static
+from fastgw.config.paths import arriving
 from fastgw.errors import ConfigErrors
 
 HEAD = 'listeners: {web: {bind: "127.0.0.1:8080"}}\n'
@@ -322,6 +325,17 @@ WARNINGS = [
     (HEAD + "routes: {a: {match: {headers: {x_id: v}}, to: {static: {}}}}",
      [("FGW1902", 2, 10, "routes.a.match.headers.x_id")]),
     (HEAD + "normalize: {underscores: allow}\nroutes: {a: {match: {headers: {x_id: v}}, to: {static: {}}}}", []),
+    (HEAD + "routes: {a: {match: {prefix: /a//b}, to: {static: {}}}}", [("FGW1902", 2, 30, "routes.a.match.prefix")]),
+    (HEAD + "routes: {a: {match: {exact: /a%2Fb}, to: {static: {}}}}", [("FGW1902", 2, 29, "routes.a.match.exact")]),
+    (HEAD + "routes: {a: {match: {pattern: '/a//{b}'}, to: {static: {}}}}",
+     [("FGW1902", 2, 31, "routes.a.match.pattern")]),
+    (HEAD + "normalize: {merge_slashes: false}\nroutes: {a: {match: {prefix: /a//b}, to: {static: {}}}}", []),
+    (HEAD + "normalize: {slashes: keep}\nroutes: {a: {match: {exact: /a%2Fb}, to: {static: {}}}}", []),
+    (HEAD + "normalize: {slashes: decode}\nroutes: {a: {match: {exact: /a%5Cb}, to: {static: {}}}}",
+     [("FGW1902", 3, 29, "routes.a.match.exact")]),
+    ("listeners: {a: {bind: '[::1]:0'}, b: {bind: '[::1]:0', normalize: {merge_slashes: false}}}\n"
+     "routes: {a: {match: {exact: //}, to: {static: {}}}, b: {match: {exact: //b}, listeners: a, to: {static: {}}}}",
+     [("FGW1902", 2, 72, "routes.b.match.exact")]),
     (HEAD + "trusted_proxies: [0.0.0.0/0]", [("FGW1903", 2, 18, "trusted_proxies")]),
 ]  # fmt: skip
 
@@ -329,6 +343,33 @@ WARNINGS = [
 @pytest.mark.parametrize(("text", "owed"), WARNINGS)
 def test_warnings(text, owed):
     assert codes(loads(text, "f.yaml").warnings) == owed
+
+
+@pytest.mark.parametrize(
+    ("normalize", "path", "hint"),
+    [
+        ("{}", "/a//b", "did you mean /a/b? Otherwise set normalize.merge_slashes to false"),
+        ("{}", "/a%2Fb", "set normalize.slashes to keep"),
+        ("{slashes: decode}", "/a%2F%5Cb", "did you mean /a/b? Otherwise set normalize.slashes to keep"),
+        ("{slashes: decode}", "/a%2F..%2Fb", "set normalize.slashes to keep"),
+    ],
+)
+def test_a_path_that_no_request_has_is_told_with_what_it_would_have_to_be(normalize, path, hint):
+    text = HEAD + f"normalize: {normalize}\nroutes: {{a: {{match: {{exact: {path!r}}}, to: {{static: {{}}}}}}}}"
+    (warning,) = loads(text, "f.yaml").warnings
+    assert warning.hint == hint
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/a/b", "//", "/a//b", "/a///", "/a%2Fb", "/a%5C", "/a%2F//b", "/a%3Fb", "/a;b//c"]
+)
+def test_what_arrives_is_what_the_engine_makes_of_it(path):
+    for slashes, merge in itertools.product(("reject", "keep", "decode"), (True, False)):
+        try:
+            made = _route.normal(b"GET", path.encode(), _layout.SLASHES[slashes], merge).path
+        except _route.Refused:
+            made = None
+        assert arriving(path, slashes, merge) == made, (slashes, merge)
 
 
 def test_problems_as_text_and_as_data():
