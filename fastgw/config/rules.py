@@ -358,6 +358,7 @@ RULES: dict[type, tuple[Any, ...]] = {
     RateLimit: (rules_limits.rate_limit,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
-        binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts, rules_limits.shared_names,
+        binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts,
+        rules_limits.shared_names,
     ),
 }

@@ -115,6 +115,16 @@ static struct fgw_str gathered(struct fgw_exchange *x, enum fgw_field_id id)
     return all;
 }
 
+/* One entry's address: without brackets, and without the port that some proxies tell along ("1.2.3.4:5", "[2001:db8::1]:5"). */
+static bool entry_address(struct fgw_str one, struct fgw_str *text, struct fgw_addr *a)
+{
+    struct fgw_str host;
+    uint16_t port;
+    *text = fgw_authority_split(one, &host, &port, false) ? host : one;      /* a bare IPv6 address is no authority */
+    if (text->n > 2 && text->p[0] == '[' && text->p[text->n - 1] == ']') *text = fgw_str(text->p + 1, text->n - 2);
+    return fgw_addr_parse(*text, a);
+}
+
 /* Who is behind trusted proxies: the rightmost address of all X-Forwarded-For lines that is not itself trusted. A proxy may add a
  * line of its own behind the client's, so that the first line alone is what the client likes to say. */
 static struct fgw_str client_of(struct fgw_exchange *x)
@@ -125,7 +135,7 @@ static struct fgw_str client_of(struct fgw_exchange *x)
         while (i && list.p[i - 1] != ',') i--;
         struct fgw_str one = fgw_str_trim(fgw_str(list.p + i, list.n - i));
         struct fgw_addr a;
-        if (!fgw_addr_parse(one, &a)) break;
+        if (!entry_address(one, &one, &a)) break;
         found = one;
         if (!fgw_snapshot_trusts(x->snap, a.hi, a.lo)) break;
         list.n = i ? i - 1 : 0;
