@@ -14,8 +14,10 @@ struct fgw_uconn {
 };
 enum { AVOID_MAX_MS = 30000, AVOID_SHIFT_MAX = 8 };
 
+enum next { NEXT_NONE, NEXT_DIALS, NEXT_TAKEN };    /* no endpoint is left to try; a dial is under way; an idle conn was there */
+
 static void feed(struct fgw_pool *p);
-static bool dial_for(struct fgw_pool *p, struct fgw_lease *l);
+static enum next next_for(struct fgw_pool *p, struct fgw_lease *l);
 
 static struct fgw_loop *loop(const struct fgw_pool *p) { return p->env->h1->loop; }
 uint64_t fgw_pool_now(const struct fgw_pool *p) { return fgw_loop_ms(loop(p)); }
@@ -105,11 +107,37 @@ static struct fgw_side *take(struct fgw_lease *l, struct fgw_uconn *u)
     return l->side;
 }
 
+static void note_tried(struct fgw_lease *l, const struct fgw_ep *e)
+{
+    if (l->ntried < FGW_TRIED_MAX) l->tried[l->ntried++] = e;
+}
+
 static void leave_queue(struct fgw_lease *l)
 {
     if (fgw_link_in(&l->link)) fgw_link_remove(&l->link), l->pool->waiters--;
     fgw_timer_cancel(&loop(l->pool)->wheel, &l->timer);
     if (l->dial) l->dial->asker = NULL, l->dial = NULL;
+}
+
+/* The dial begun for l is of no use to it, which is not the endpoint's failure: it counts for nothing. */
+static void undial(struct fgw_lease *l)
+{
+    if (l->ntried && l->tried[l->ntried - 1] == l->dial->ep) l->ntried--;
+    if (l->connects) l->connects--;
+    l->dial->asker = NULL, l->dial = NULL;
+}
+
+/* l gets what was dialled for another, who gets what was dialled for l, if anything was. */
+static void swap_dials(struct fgw_uconn *u, struct fgw_lease *l)
+{
+    struct fgw_lease *other = u->asker;
+    if (!other || other == l) return;
+    undial(other);
+    if (!l->dial) return;
+    struct fgw_uconn *mine = l->dial;
+    undial(l);
+    mine->asker = other, other->dial = mine, other->connects++;
+    note_tried(other, mine->ep);
 }
 
 /* Its endpoint is no longer a member: nobody gets it, and its place is somebody else's. */
@@ -118,6 +146,7 @@ static void put_away(struct fgw_uconn *u)
     struct fgw_pool *p = u->ep->pool;
     u->mux->no_more = true;
     if (u->mux->used) return;
+    if (u->asker) undial(u->asker);
     fgw_pool_ref(p);                                   /* telling a waiter may let go of the pool */
     close_conn(u);
     feed(p);
@@ -134,6 +163,7 @@ static void give_out(struct fgw_uconn *u)
     }
     while (has_room(u) && !fgw_list_empty(&p->waiting)) {
         struct fgw_lease *l = fgw_container(p->waiting.next, struct fgw_lease, link);
+        swap_dials(u, l);
         leave_queue(l);
         take(l, u);
         l->done(l);
@@ -169,12 +199,21 @@ static void lease_fail(struct fgw_lease *l, struct fgw_fail why)
     l->done(l);
 }
 
-/* A dial came to nothing: its asker goes on to the next endpoint, or is told. */
+/* One who waits goes on to the next endpoint, or is told why not. false: it waits on. */
+static bool move_on(struct fgw_pool *p, struct fgw_lease *l, struct fgw_fail why)
+{
+    enum next n = next_for(p, l);
+    if (n == NEXT_DIALS) return false;
+    if (n == NEXT_TAKEN) leave_queue(l), l->done(l);
+    else lease_fail(l, l->fail.code ? l->fail : why);
+    return true;
+}
+
+/* A dial came to nothing: its asker goes on. */
 static void dial_failed(struct fgw_pool *p, struct fgw_lease *l, struct fgw_fail why)
 {
     why.retry_safe = true;
-    if (!l) return;
-    if (l->connects > p->set.retry_connect || !dial_for(p, l)) lease_fail(l, l->fail.code ? l->fail : why);
+    if (l) move_on(p, l, why);
 }
 
 static void conn_lost(struct fgw_uconn *u, struct fgw_fail why)
@@ -240,22 +279,18 @@ static bool dial(struct fgw_ep *e, struct fgw_lease *asker)
     return true;
 }
 
-static void note_tried(struct fgw_lease *l, const struct fgw_ep *e)
-{
-    if (l->ntried < FGW_TRIED_MAX) l->tried[l->ntried++] = e;
-}
-
-/* Begin a dial for l, going from endpoint to endpoint while one refuses at once. false: none is left to try. */
-static bool dial_for(struct fgw_pool *p, struct fgw_lease *l)
+/* The next endpoint for l: its idle conn, else a dial; on to another while one refuses at once. */
+static enum next next_for(struct fgw_pool *p, struct fgw_lease *l)
 {
     while (l->connects <= p->set.retry_connect) {
         struct fgw_ep *e = p->balance->pick(p, l);
-        if (!e) return false;
+        if (!e) return NEXT_NONE;
+        if (!l->fresh && !fgw_list_empty(&e->open)) return take(l, fgw_container(e->open.next, struct fgw_uconn, link)), NEXT_TAKEN;
         l->connects++;
         note_tried(l, e);
-        if (dial(e, l)) return true;
+        if (dial(e, l)) return NEXT_DIALS;
     }
-    return false;
+    return NEXT_NONE;
 }
 
 /* Capacity came free: begin dials for waiters that have none under way. */
@@ -264,11 +299,8 @@ static void feed(struct fgw_pool *p)
     for (struct fgw_link *k = p->waiting.next, *next; k != &p->waiting && p->conns < p->set.max_connections; k = next) {
         struct fgw_lease *l = fgw_container(k, struct fgw_lease, link);
         next = k->next;
-        if (l->dial) continue;
-        if (!dial_for(p, l)) {
-            lease_fail(l, l->fail.code ? l->fail : fgw_fail(FGW_E_NO_UPSTREAM, FGW_BY_GATEWAY));
+        if (!l->dial && move_on(p, l, fgw_fail(FGW_E_NO_UPSTREAM, FGW_BY_GATEWAY)))
             next = p->waiting.next;                    /* the list may have changed under the callback: begin again */
-        }
     }
 }
 
@@ -315,9 +347,10 @@ struct fgw_side *fgw_lease_get(struct fgw_lease *l)
     if (p->conns < p->set.max_connections) {
         l->connects = 1;
         note_tried(l, e);
-        if (!dial(e, l) && !dial_for(p, l)) return refused(l, FGW_E_NO_UPSTREAM, FGW_BY_GATEWAY);
+        enum next n = dial(e, l) ? NEXT_DIALS : next_for(p, l);
+        if (n == NEXT_NONE) return refused(l, FGW_E_NO_UPSTREAM, FGW_BY_GATEWAY);
         l->fail = (struct fgw_fail){0};
-        return enqueue(p, l);
+        return n == NEXT_TAKEN ? l->side : enqueue(p, l);
     }
     if (!l->fresh && (u = any_open(p))) return take(l, u);
     if (p->waiters >= p->set.queue_max) return refused(l, FGW_E_POOL_FULL, FGW_BY_GATEWAY);

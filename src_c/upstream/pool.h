@@ -7,7 +7,8 @@
  * Owner    the worker; keyed by the upstream's id. A snapshot only names it: it outlives reloads; an unnamed pool drains by itself.
  * Memory   conns in the worker's slab; endpoints by malloc, only when membership changes.
  * Holds    sum(conns) <= max_connections. Every idle conn is watched for reading, so a peer's close takes it off its list before
- *          anyone can lease it. A failed connect tries the next endpoint and avoids the dead one for a while (doubling to 30 s).
+ *          anyone can lease it. A failed connect tries the next endpoint (its idle conn first) and avoids the dead one for a while (doubling
+ *          to 30 s). A dial that somebody older got, or whose endpoint left, is not held against who asked for it.
  * Cost     lease with a warm conn: O(1), no allocation. Thread one, no lock. */
 #ifndef FGW_UPSTREAM_POOL_H
 #define FGW_UPSTREAM_POOL_H

@@ -345,6 +345,72 @@ TEST(a_refused_dial_goes_to_the_next_endpoint_and_the_dead_one_is_avoided)
     end();
 }
 
+/* Leaves endpoint 2 with an idle connection and makes 1 the next in turn. */
+static void warm_2_next_1(void)
+{
+    begin("12");
+    fetch(&a, 'a'), fetch(&b, 'b');
+    give_back(&b);
+    a.w->reset = true, turn();
+    put(&a);
+    SAW("a... a:1 b... b:2 a-upstream_reset ");
+    EQ(env.idle, 1);
+}
+
+TEST(after_a_failed_dial_the_next_endpoints_idle_connection_is_used)
+{
+    for (int later = 0; later < 2; later++) {
+        warm_2_next_1();
+        as[1] = later ? DIAL_HANGS : DIAL_REFUSED, as[2] = DIAL_REFUSED;
+        get(&c, 'c');
+        if (later) dials_fail(dialed[ndialed - 1].w), turn();
+        SAW(later ? "c... (ep1 connect_failed)c:2w " : "(ep1 connect_refused)c:2w ");
+        EQ(pool->waiters, 0);
+        EQ(c.lease.fail.code, FGW_E_NONE);
+        give_back(&c);
+        EQ(env.idle, 1);
+        end();
+    }
+}
+
+TEST(a_retry_that_wants_a_new_connection_dials_the_next_endpoint_too)
+{
+    warm_2_next_1();
+    as[1] = DIAL_REFUSED;
+    c.lease.fresh = true;
+    fetch(&c, 'c');
+    SAW("(ep1 connect_refused)c... c:2 ");
+    give_back(&c);
+    EQ(env.idle, 2);
+    end();
+}
+
+TEST(without_retries_of_connects_no_other_endpoint_is_tried)
+{
+    warm_2_next_1();
+    pool->set.retry_connect = 0;
+    as[1] = DIAL_REFUSED;
+    get(&c, 'c');
+    SAW("(ep1 connect_refused)c!connect_refused ");
+    end();
+}
+
+TEST(whose_dial_went_to_somebody_older_has_the_older_ones)
+{
+    begin("1");
+    pool->set.retry_connect = 0;
+    as[1] = DIAL_HANGS;
+    get(&a, 'a'), get(&b, 'b'), get(&c, 'c');
+    dials_through(dialed[1].w), turn();              /* b's */
+    SAW("a... b... c... a:1 ");
+    dials_fail(dialed[0].w), turn();                 /* a's, now b's */
+    SAW("(ep1 connect_failed)b!connect_failed ");
+    dials_through(dialed[2].w), turn();
+    SAW("c:1 ");
+    give_back(&a), give_back(&c);
+    end();
+}
+
 TEST(avoidance_doubles_up_to_30_s_and_success_forgets_it)
 {
     begin("12");
@@ -559,6 +625,32 @@ TEST(a_dial_to_an_endpoint_that_left_is_not_used)
         give_back(&a);
         end();
     }
+}
+
+TEST(a_dial_whose_endpoint_leaves_counts_for_nothing)
+{
+    begin("1");
+    pool->set.retry_connect = 0;
+    as[1] = DIAL_HANGS;
+    get(&a, 'a');
+    members("2");
+    fgw_pool_refresh(pool);
+    dials_through(dialed[0].w), turn();
+    SAW("a... a:2 ");
+    give_back(&a);
+    members("1");
+    get(&a, 'a');
+    members("");
+    fgw_pool_refresh(pool);
+    dials_through(dialed[ndialed - 1].w), turn();
+    SAW("a... a!no_upstream ");
+    members("1");
+    get(&a, 'a');
+    members("2");
+    fgw_pool_refresh(pool);
+    dials_fail(dialed[ndialed - 1].w), turn();       /* it had failed: that is told */
+    SAW("a... (ep1 connect_failed)a!connect_failed ");
+    end();
 }
 
 TEST(the_same_slot_in_another_generation_is_another_endpoint)
