@@ -185,11 +185,15 @@ cdef class Headers:
     def __contains__(self, name):
         return isinstance(name, str) and self.find(name) is not None
 
+    def keys(self) -> list:
+        """The names, each once."""
+        return list(dict(self.items()))
+
     def __iter__(self):
-        return iter(dict(self.items()))
+        return iter(self.keys())
 
     def __len__(self):
-        return len(dict(self.items()))
+        return len(self.keys())
 
     def __repr__(self):
         return "<Headers over>" if self.request.r is NULL else f"Headers({self.items()!r})"
@@ -226,6 +230,12 @@ cdef class Tags:
 
     def __contains__(self, name):
         return name in self.all()
+
+    def keys(self):
+        return self.all().keys()
+
+    def items(self):
+        return self.all().items()
 
     def __iter__(self):
         return iter(self.all())

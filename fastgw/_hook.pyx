@@ -1,7 +1,7 @@
 # cython: language_level=3
 """policy/hook.h: plugins' hooks in the engine.
 
-    Host                 who runs them, for one worker: it is given to Worker.host and kept for the worker's life
+    Host                 who runs them, for one worker: it is given to Worker.host, for the worker's life
     Hooks                one plugin's bound methods
     totals(shm, slot)    a plugin's counters over all workers, by the names in COUNTERS
 
@@ -43,8 +43,8 @@ cdef extern from "time.h" nogil:
 
 cdef enum:
     KINDS = 1000                      # of failures that are remembered as told
+    PATIENCE_NS = 1_000_000_000       # of the watch, where a hook has no budget
 WATCH = 0.1                           # seconds between two looks at the hook that has the thread
-PATIENCE_NS = 1_000_000_000           # of the watch, where a hook has no budget
 
 
 cdef class Hooks:
@@ -67,12 +67,11 @@ cdef class Host(Sink):
     """
 
     def __cinit__(self, loop not None, failed):
-        self.loop, self.failed = loop, failed
-        self.context = contextvars.copy_context()
+        self.loop, self.failed, self.context = loop, failed, contextvars.copy_context()
         self.seen, self.waiting, self.numbers = set(), set(), {}
         self.plugins, self.counts, self.keys = [], [], []
         self.table.self = <void *>self
-        self.table.bind, self.table.unbind, self.table.run, self.table.over = bind, unbind, <c.fgw_hook_run>run, over
+        self.table.bind, self.table.unbind, self.table.run, self.table.over = bind, unbind, run, over
 
     # ---- what can be bound
     def add(self, uint64_t key, Hooks hooks not None) -> None:
@@ -81,10 +80,12 @@ cdef class Host(Sink):
             raise ValueError(f"the key {key:016x} is taken")
         try:
             number = self.plugins.index(None)
-            self.plugins[number], self.counts[number], self.keys[number] = hooks, 0, key
+            self.plugins[number], self.keys[number] = hooks, key
         except ValueError:
             number = len(self.plugins)
-            self.plugins.append(hooks), self.counts.append(0), self.keys.append(key)
+            self.plugins.append(hooks)
+            self.counts.append(0)
+            self.keys.append(key)
         self.numbers[key] = number
 
     def remove(self, uint64_t key) -> None:
@@ -95,8 +96,8 @@ cdef class Host(Sink):
 
     def live(self) -> dict:
         """What there is now: plugins, bindings, requests that a view is alive of, hooks that wait."""
-        return {"plugins": len(self.plugins) - self.plugins.count(None), "bound": sum(self.counts),
-                "requests": requests_alive(), "waiting": len(self.waiting)}
+        plugins = len(self.plugins) - self.plugins.count(None)
+        return dict(plugins=plugins, bound=sum(self.counts), requests=requests_alive(), waiting=len(self.waiting))
 
     # ---- hooks
     cdef int ask(self, int32_t number, c.fgw_hook_phase phase, Request request) noexcept:
@@ -170,7 +171,7 @@ cdef class Host(Sink):
     cdef void task_left(self, Task task) noexcept:
         cdef Request request = task.tag
         cdef c.fgw_hook_state *s = request.s
-        cdef c.fgw_hooks *engine
+        cdef c.fgw_hooks *engine = s.hooks if s is not NULL else NULL
         cdef int out
         self.running = None
         if s is not NULL:
@@ -187,7 +188,6 @@ cdef class Host(Sink):
             out = self.said(request, task.outcome())
         except BaseException as e:
             out = self.fail(request, e)
-        engine = s.hooks
         c.fgw_hook_done(s, <c.fgw_hook_out>out)
         engine.settle(engine)
 
@@ -209,7 +209,7 @@ cdef class Host(Sink):
         """The watch ends. What has been bound stays."""
         if self.watcher is not None:
             self.watcher.set()
-            self.watcher = None
+        self.watcher = None
 
 
 def look(host_ref, stop, thread):
@@ -224,6 +224,7 @@ def look(host_ref, stop, thread):
             told = found[0]
             frame = sys._current_frames().get(thread)
             where = "".join(traceback.format_stack(frame)[-3:]) if frame is not None else ""
+            del frame                                # it would keep the request
             try:
                 host.blocked(found[1], found[2], where)
             except Exception:

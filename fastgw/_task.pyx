@@ -244,8 +244,7 @@ cdef class Task:
         return self.context
 
     def get_name(self) -> str:
-        if self.name is None:
-            self.name = f"Hook-{NAMES()}"
+        self.name = self.name or f"Hook-{NAMES()}"
         return self.name
 
     def set_name(self, value) -> None:
@@ -272,7 +271,7 @@ cdef class Task:
         return f"<Hook {('pending', 'cancelled', 'finished')[self.state]} name={self.get_name()!r} coro={self.coro!r}>"
 
     def __getattr__(self, name):
-        """What tools look at in one: anyio, print_stack."""
+        """What is looked at in one by gather, anyio and print_stack."""
         if name == "_coro":
             return self.coro
         if name == "_loop":
@@ -281,6 +280,8 @@ cdef class Task:
             return self.callbacks
         if name == "_exception":
             return self.error
+        if name == "_cancel_message":
+            return self.cancel_message
         raise AttributeError(f"a hook's task has no {name!r}")
 
 

@@ -134,7 +134,7 @@ cdef extern from "policy/hook.h" nogil:
 
 
 ctypedef fgw_hook_out (*fgw_hook_run)(void *self, int32_t number, fgw_hook_phase phase, fgw_req *r,
-                                      fgw_hook_state *s) noexcept nogil
+                                      fgw_hook_state *s) noexcept
 
 
 cdef extern from "policy/hook.h" nogil:
