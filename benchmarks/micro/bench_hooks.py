@@ -99,7 +99,8 @@ async def counted(route: str) -> None:
 
 def instructions(route: str) -> int:
     with TemporaryDirectory() as place:
-        grind = ["valgrind", "--tool=callgrind", "--toggle-collect=fgw_worker_turn", f"--callgrind-out-file={place}/out"]
+        to = f"--callgrind-out-file={place}/out"
+        grind = ["valgrind", "--tool=callgrind", "--toggle-collect=fgw_worker_turn", to]
         run = subprocess.run([*grind, sys.executable, __file__, "--count", route], cwd=ROOT, text=True,
                              capture_output=True, env={**os.environ, "PYTHONHASHSEED": "0"})  # fmt: skip
     collected = re.search(r"Collected : (\d+)", run.stderr)
@@ -125,9 +126,7 @@ def gate(name: str, more: list[float]) -> dict[str, Any]:
     low, high = bootstrap(more)
     bound = BOUNDS_US[name]
     verdict = "met" if high <= bound else "missed" if low > bound else "open"
-    seen = f"{median(more):.2f} ({low:.2f} – {high:.2f}) µs"
-    return {"name": f"{TELLS[name]}: more than the same route without", "bound": f"at most {bound} µs", "seen": seen,
-            "verdict": verdict}  # fmt: skip
+    return {"name": f"µs more, {TELLS[name]}", "bound": bound, "seen": median(more), "verdict": verdict}
 
 
 def main() -> int:
@@ -152,9 +151,9 @@ def main() -> int:
         print(f"{tells:45} {count} instructions, {extra} more, {us} µs more")
     RESULT.write_text(json.dumps({
         "title": "Hooks",
-        "text": f"What a plugin's hook adds to a request on a route that answers itself. Instructions by callgrind within "
-                f"the worker's turn, {COUNTED} requests; CPU time of the thread, {ROUNDS} interleaved rounds of "
-                f"{REQUESTS}, the difference to the route without hooks in the same round.",
+        "text": f"What a plugin's hook adds to a request on a route that answers itself. Instructions by callgrind "
+                f"within the worker's turn, {COUNTED} requests; CPU time of the thread, {ROUNDS} interleaved rounds "
+                f"of {REQUESTS}, the difference to the route without hooks in the same round.",
         "columns": ["route", "instructions a request", "more", "µs more"],
         "rows": rows,
         "gates": [gate(name, more[name]) for name in BOUNDS_US],
