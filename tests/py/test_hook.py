@@ -7,6 +7,7 @@ import contextvars
 import gc
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -320,3 +321,16 @@ async def test_a_deny_that_http_does_not_allow_fails():
         assert type(e.failures[0][2]) is ValueError
         e.failures.clear()
         await settled(e)
+
+
+async def test_a_report_is_lines_of_the_error_log(tmp_path: Path):
+    async with Engine({"a": []}) as e:
+        e.drain.direct("error", str(tmp_path / "error"))
+        e.worker.report("warn", "plugin x:\n  Traceback \u00e4\n")
+        e.worker.report("error", "alone")
+        with pytest.raises(ValueError):
+            e.worker.report("loud", "x")
+        log = tmp_path / "error"
+        await e.until(lambda: log.exists() and len(log.read_text().splitlines()) == 3)
+        texts = [line.partition(" worker 0: ")[2] for line in log.read_text().splitlines()]
+        assert texts == ["plugin x:", "  Traceback \u00e4", "alone"]
