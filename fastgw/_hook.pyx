@@ -260,11 +260,11 @@ cdef void unbind(void *self, int32_t number) noexcept:
     key = host.keys[number]
     if host.numbers.get(key) != number:
         host.plugins[number] = None                  # it was removed meanwhile
-    if host.released is not None and not host.loop.is_closed():
-        try:
+    try:
+        if host.released is not None:
             host.loop.call_soon(host.released, key)
-        except BaseException:
-            traceback.print_exc()
+    except (AttributeError, RuntimeError):
+        pass                                         # the loop is closed, or is being taken apart
 
 
 cdef c.fgw_hook_out run(void *self, int32_t number, c.fgw_hook_phase phase, c.fgw_req *r,
