@@ -77,7 +77,7 @@ def test_edits_in_the_order_in_which_they_are_done():
         remove=("b", "cookie"),
         reply=HeaderEdits(set={"server": "me"}),
     )
-    span = write_steps(made.w, "r", [Step(headers=headers), EDITS], ["id"], Slots())
+    span = write_steps(made.w, "r", [Step(headers=headers), EDITS], ["id"], Slots(), Hooks(Unloaded()))
     read = made.read()
     first, second = read.rows("step", span)
     assert first["kind"] == second["kind"] == _layout.STEP_HEADERS
