@@ -18,6 +18,7 @@ from .nodes import Node, Source, join
 from .problem import CODES, Fault, Problem
 from .shape import Anything, Choice, Leaf, List, Map, Object, Shape, root
 
+
 class _Bad:
     """Stands for a value that could not be had; what is wrong with it has been recorded."""
 

@@ -10,7 +10,7 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
              "cost", "use", "folder"; checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
-    names    what a mapping's keys are: "name", "field", "query"; "any" when its values are anything, not looked into here
+    names    what a mapping's keys are: "name", "field", "query", or "any": not looked into here
 """
 
 from typing import Annotated, Any

@@ -144,7 +144,8 @@ class Gateway:
 
     def _forget_held(self, column: int) -> None:
         """A worker is dead: what it held of upstreams and plugins, nobody holds any more."""
-        self.shm.zero_gauges(column, [slot for kind, _, slot in self.slots.identities() if kind in ("upstream", "plugin")])
+        held = [slot for kind, _, slot in self.slots.identities() if kind in ("upstream", "plugin")]
+        self.shm.zero_gauges(column, held)
 
     async def _leave(self, leaving: list[Bound]) -> None:
         await self.fleet.emptied(leaving, EMPTY_TIMEOUT)

@@ -158,7 +158,8 @@ _PLUGIN = (
 
 def _plugins(gateway: "Gateway") -> Iterator[Iterator[str]]:
     slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "plugin")
-    found = [({"plugin": name}, totals) for name, slot in slots if any((totals := plugin_totals(gateway.shm, slot)).values())]
+    counted = ((name, plugin_totals(gateway.shm, slot)) for name, slot in slots)
+    found = [({"plugin": name}, totals) for name, totals in counted if any(totals.values())]
     for name, kind, text, field in _PLUGIN:
         yield _family(name, kind, text, ((labels, totals[field]) for labels, totals in found))
     seconds = ((labels, round(totals["ns"] / 1e9, 6)) for labels, totals in found)

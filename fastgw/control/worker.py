@@ -23,8 +23,8 @@ from typing import Any
 import uvloop
 
 from fastgw import _process
-from fastgw._shm import Shm
 from fastgw._hook import Host
+from fastgw._shm import Shm
 from fastgw._worker import Refused, Worker
 from fastgw.plugin.instances import Instances, PluginErrors, log_plugins
 
@@ -130,7 +130,8 @@ class WorkerMain:
         self.engine.report("error", f"plugin {name}: {what}: {type(error).__name__}: {error}\n{trace}")
 
     def plugin_blocked(self, name: str, seconds: float, where: str) -> None:
-        self.engine.report("error", f"plugin {name}: plugin_blocked: it has held the worker for {seconds:.1f} s\n{where}")
+        told = f"plugin {name}: plugin_blocked: it has held the worker for {seconds:.1f} s"
+        self.engine.report("error", f"{told}\n{where}")
 
     def commit(self, frame: ch.Commit, fds: list[int]) -> None:
         self.drain_ms = frame.drain_ms

@@ -1,6 +1,6 @@
 """The plugins of a configuration: each loaded once on trial, with all that is wrong told at its place in the document.
 
-    examine(loaded) ──► Catalogue, problems          Catalogue.of(step) ──► Entry: what a snapshot says of a step's plugin
+examine(loaded) ──► Catalogue, problems          Catalogue.of(step) ──► Entry: what a snapshot says of a step's plugin
 """
 
 import difflib

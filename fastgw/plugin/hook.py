@@ -1,7 +1,7 @@
 """Marks for the methods of a plugin that the engine calls. Each may be `async`; a class has at most one of each kind.
 
-    access(self, request)           before the request is forwarded: None or Allow goes on, Deny answers
-    reply(self, request, reply)     before a reply's head is sent, the gateway's own replies too: Deny answers instead
+access(self, request)           before the request is forwarded: None or Allow goes on, Deny answers
+reply(self, request, reply)     before a reply's head is sent, the gateway's own replies too: Deny answers instead
 """
 
 from collections.abc import Callable

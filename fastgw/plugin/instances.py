@@ -3,7 +3,8 @@
     prepare(specs): import → make → start() ──all well──► known to the host, until no snapshot names them → stop()
                       └────────────one fails──────────► those that were new stop again; PluginErrors
 
-The thread is the worker's. A start() may wait, and requests are served meanwhile; an import may not, and is reported when it was long.
+The thread is the worker's. A start() may wait, and requests are served meanwhile; an import may not, and is reported
+when it was long.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The modules of plugins: found in the configured folders or among the installed ones, run anew when they have changed."""
+"""The modules of plugins: found in the configured folders or among the installed ones, run anew once changed."""
 
 import hashlib
 import importlib

@@ -11,13 +11,11 @@ _KEY = re.compile(r"(?:unknown|required) field `([^`]+)`")
 
 
 class Wrong(Exception):
-    """Settings that do not fit. `path`: keys and numbers down to what is wrong; the last may be a key that is missing."""
+    """Settings that do not fit. `path`: keys and numbers down to what is wrong; `missing`: the last one is not there."""
 
     def __init__(self, message: str, path: list[str | int], missing: bool) -> None:
         super().__init__(message)
         self.path, self.missing = path, missing
-
-
 
 
 def decode(data: Any, type: Any) -> Any:

@@ -129,10 +129,15 @@ def compile(
 def _plugins(w: SegmentWriter, config: Config, plugins: Plugins) -> list[Mapping[str, int | Span]]:
     found: set[Plugin] = {plugins.of(step) for _, step in steps(config)}
     return [
-        {"key": each.key, "name": w.text(each.name), "use": w.text(each.use), "settings": w.text(each.settings.decode()),
-         "path": w.texts(each.path)}
+        {
+            "key": each.key,
+            "name": w.text(each.name),
+            "use": w.text(each.use),
+            "settings": w.text(each.settings),
+            "path": w.texts(each.path),
+        }
         for each in sorted(found)
-    ]  # fmt: skip
+    ]
 
 
 def routes_of(config: Config, listener: str) -> dict[str, Route]:
@@ -243,7 +248,8 @@ def routes_segment(
     destinations = {name: destination(route) for name, route in routes.items()}
     upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
     rows = [
-        _route_fields(w, config, index, name, routes[name], upstreams, slots, hooks) for index, name in enumerate(routes)
+        _route_fields(w, config, index, name, route, upstreams, slots, hooks)
+        for index, (name, route) in enumerate(routes.items())
     ]
     first, count = w.array("route", rows)
     entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]

@@ -6,7 +6,16 @@ import pytest
 
 from fastgw import _layout
 from fastgw.config.model import Answer, HeaderEdits, Headers, Match, Redirect, Route, Static, Step
-from fastgw.snapshot.chain import destination, params_of, write_answer, write_redirect, write_steps, write_template
+from fastgw.plugin.catalogue import Unloaded
+from fastgw.snapshot.chain import (
+    Hooks,
+    destination,
+    params_of,
+    write_answer,
+    write_redirect,
+    write_steps,
+    write_template,
+)
 from fastgw.snapshot.compile import Slots
 from fastgw.snapshot.layout import NOTHING, SegmentWriter
 from tests.py.snapshot.make import Segment
