@@ -7,6 +7,7 @@ LTO      ?= 1
 CLANG    ?= clang
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
+HOOK_REQUESTS ?= 1000000
 T        ?=
 FUZZ     ?=
 PYTEST_ARGS ?=
@@ -30,7 +31,7 @@ HEADERS  := $(sort $(wildcard src_c/*/*.h src_c/*/*.def))
 reverse   = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
 upto      = $(if $(1),$(firstword $(1)) $(if $(filter $(2),$(firstword $(1))),,$(call upto,$(wordlist 2,$(words $(1)),$(1)),$(2))))
 
-.PHONY: help run build test ctest tsan fuzz fuzz-replay pytest bench bench-compare soak lint fmt gen gen-check clean
+.PHONY: help run build test ctest tsan fuzz fuzz-replay pytest bench bench-compare soak soak-hooks lint fmt gen gen-check clean
 .PHONY: compiled nothing bootstrap-run bootstrap-test FORCE
 
 help: #? this list
@@ -183,6 +184,10 @@ bench-compare: bootstrap-test #? the gateway beside a bare relay, nginx, HAProxy
 soak: bootstrap-test #? SOAK_SECONDS=3600 of half load with slow clients and a flapping upstream: leaks, descriptors, 5xx
 	+@$(SUB) compiled
 	@$(PY) -m benchmarks.load.soak --seconds $(SOAK_SECONDS)
+
+soak-hooks: bootstrap-test #? HOOK_REQUESTS=1000000 through hooks of every kind, with a reload every second: none lost, memory level
+	+@$(SUB) compiled
+	@$(PY) -m benchmarks.load.hooks --requests $(HOOK_REQUESTS)
 
 # ---------------------------------------------------------------- keeping it tidy
 

@@ -1,7 +1,15 @@
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
+from fastgw._hook import Host
 from fastgw.errors import FastgwError
+
+class PluginSpec(NamedTuple):
+    key: int
+    name: str
+    use: str
+    settings: bytes
+    path: tuple[str, ...]
 
 LIVE_NAMES: tuple[str, ...]
 
@@ -20,6 +28,12 @@ class Worker:
     def discard(self) -> None: ...
     @property
     def generation(self) -> int: ...
+    def plugins(self, root_hash: int) -> list[PluginSpec]: ...
+    @property
+    def host(self) -> Host | None: ...
+    @host.setter
+    def host(self, host: Host) -> None: ...
+    def report(self, level: str, text: str) -> None: ...
     def listen(self, listener_id: int, socket_id: int, fd: int, shared: bool = False) -> None: ...
     def unlisten(self, socket_id: int) -> bool: ...
     def drain(self, deadline_ms: int) -> None: ...

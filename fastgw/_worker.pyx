@@ -1,9 +1,14 @@
 # cython: language_level=3
 """core/worker.h: the engine, nested in a Python loop."""
 
+from typing import NamedTuple
+
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
+from fastgw._c cimport hook as h
 from fastgw._c cimport worker as c
+from fastgw._hook cimport Host
 
 from fastgw.errors import FastgwError
 
@@ -14,10 +19,24 @@ LIVE_NAMES = ("conns", "exchanges", "parked_hooks", "tries", "timers", "blocks",
               "h1_servers", "h1_clients", "snapshots", "segments", "pools")
 
 
+LEVELS = ("debug", "info", "warn", "error")
+
+
+class PluginSpec(NamedTuple):
+    """A plugin as a snapshot names it. `settings` is JSON; `path`: folders where its module is looked for first."""
+
+    key: int
+    name: str
+    use: str
+    settings: bytes
+    path: tuple[str, ...]
+
+
 class Refused(FastgwError):
     """The engine refused; the text says why."""
 
 
+@cython.no_gc_clear                      # hooks are unbound when it is freed: their host has to be there
 cdef class Worker:
     """One engine, for the thread that made it. Keeps the shared memory mapped; closes everything at once when freed.
 
@@ -25,6 +44,7 @@ cdef class Worker:
     cdef c.fgw_worker *w
     cdef c.fgw_snapshot *prepared
     cdef object shm, loop
+    cdef Host hooks
 
     def __cinit__(self, uint32_t column, shm not None):
         cdef char err[ERR]
@@ -107,6 +127,42 @@ cdef class Worker:
         """Of the snapshot that is served; 0: none."""
         return c.fgw_worker_generation(self.w)
 
+    # ---- plugins
+    def plugins(self, uint64_t root_hash) -> list:
+        """The PluginSpecs that an added root names: what `host` must have before it is prepared. Refused."""
+        cdef const void *root = c.fgw_worker_root(self.w, root_hash)
+        cdef const h.fgw_l_plugin *p
+        cdef const h.fgw_l_str *path
+        cdef h.fgw_l_arr list_of
+        if root is NULL:
+            raise Refused("the root segment was not added")
+        list_of = (<const h.fgw_l_root *>h.fgw_l_body(root)).plugins
+        p = <const h.fgw_l_plugin *>h.fgw_l_at(root, list_of.off)
+        specs = []
+        for i in range(list_of.count):
+            path = <const h.fgw_l_str *>h.fgw_l_at(root, p[i].path.off)
+            folders = tuple([word(root, path[j]).decode() for j in range(p[i].path.count)])
+            specs.append(PluginSpec(p[i].key, word(root, p[i].name).decode(), word(root, p[i].use).decode(),
+                                    word(root, p[i].settings), folders))
+        return specs
+
+    @property
+    def host(self) -> Host | None:
+        """Who runs the hooks. Set once, before a snapshot that has some is prepared."""
+        return self.hooks
+
+    @host.setter
+    def host(self, Host host not None):
+        if self.hooks is not None:
+            raise ValueError("the worker has a host")
+        self.hooks = host
+        c.fgw_worker_host(self.w, <const c.fgw_hook_host *>&host.table)
+
+    def report(self, str level not None, str text not None) -> None:
+        """Lines of the error log. Also from another thread, while this one runs Python."""
+        for line in text.splitlines():
+            c.fgw_worker_tell(self.w, LEVELS.index(level), line.encode())
+
     # ---- listening sockets
     def listen(self, uint32_t listener_id, uint32_t socket_id, int fd, bint shared=False) -> None:
         """Accept on fd, which is duplicated. Refused."""
@@ -135,6 +191,11 @@ cdef class Worker:
         return dict(zip(LIVE_NAMES, (
             n.conns, n.exchanges, n.parked_hooks, n.tries, n.timers, n.blocks, n.block_bytes, n.mallocs, n.buf_nodes,
             n.h1_servers, n.h1_clients, n.snapshots, n.segments, n.pools), strict=True))
+
+
+cdef bytes word(const void *seg, h.fgw_l_str s):
+    cdef h.fgw_str w = h.fgw_l_text(seg, s)
+    return w.p[:w.n]
 
 
 cdef str text(const char *err):

@@ -40,13 +40,17 @@ def command(path: Path, as_json: bool, strict: bool) -> None:
 
 
 def _compile(loaded: Loaded) -> list[Problem]:
-    """What only shows when the snapshot is built; nothing where the engine is not built."""
+    """What only shows when plugins are loaded and the snapshot is built; nothing where the engine is not built."""
     try:
+        from fastgw.plugin.catalogue import examine
         from fastgw.snapshot.compile import Slots, compile
     except ImportError:
         return []
+    plugins, problems = examine(loaded)
+    if problems:
+        return problems
     try:
-        compile(loaded.config, 1, Slots())
+        compile(loaded.config, 1, Slots(), plugins=plugins)
     except FastgwError as error:
         return [Problem(code="FGW1301", file=loaded.name, line=0, column=0, path="", message=str(error))]
     return []

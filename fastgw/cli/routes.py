@@ -69,6 +69,8 @@ def _path(kind: str, text: str) -> str:
 
 
 def _kind(step: Step) -> str:
+    if step.use:
+        return f"use {step.use}"
     return next(name for name in step.__struct_fields__ if getattr(step, name) is not None)
 
 

@@ -11,6 +11,8 @@ from .problem import Fault
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}|0|[1-9][0-9]{0,9}", re.ASCII)
+_USE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _NO_ID = 2**32 - 1
 _UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
@@ -103,6 +105,21 @@ def limit_name(text: str) -> str:
     return text
 
 
+def use(text: str) -> str:
+    """A plugin: `module:Class`, the module's name dotted."""
+    if not _USE.fullmatch(text):
+        hint = f"did you mean {text.rpartition('.')[0]}:{text.rpartition('.')[2]}?" if _DOTTED.fullmatch(text) else ""
+        raise Fault("FGW1215", f"`{text}` names no class", expected="module:Class, such as auth:KeyAuth", hint=hint)
+    return text
+
+
+def folder(text: str) -> str:
+    """A folder's path."""
+    if not text or "\0" in text:
+        raise Fault("FGW1215", "this is no path of a folder", expected="a path, such as ./plugins")
+    return text
+
+
 def _same(parse: Callable[[str], object]) -> Callable[[str], str]:
     """Check by parsing; keep the text."""
 
@@ -120,6 +137,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "cidr": lambda text: str(parse_cidr(text)),
     "cost": _same(limits.parse_cost),
     "field": field_name,
+    "folder": folder,
     "frequency": _same(limits.parse_rate),
     "host": parse_host_pattern,
     "limit_key": _same(limits.parse_key),
@@ -130,5 +148,6 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "query": query_value,
     "pattern": _same(parse_pattern),
     "template": template_text,
+    "use": use,
     "value": field_value,
 }

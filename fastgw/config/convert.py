@@ -12,16 +12,11 @@ from msgspec import structs
 
 from . import checks, leaves, rules
 from .expand import Expander
-from .model import Config, Step
+from .model import Config
 from .model_types import NAME_PATTERN
 from .nodes import Node, Source, join
 from .problem import CODES, Fault, Problem
-from .shape import Choice, Leaf, List, Map, Object, Shape, root
-
-_RESERVED = {
-    "use": "plugins are not available yet",
-    "with": "plugins are not available yet",
-}
+from .shape import Anything, Choice, Leaf, List, Map, Object, Shape, root
 
 
 class _Bad:
@@ -89,6 +84,20 @@ class Converter:
                 return self._object(node, shape, path)
             case Choice():
                 return self._choice(node, shape, path)
+            case Anything():
+                return self._anything(node, path)
+
+    def _anything(self, node: Node, path: str) -> Any:
+        """Plain data, every reference in it replaced. A scalar that had one is text, whatever it looks like."""
+        anything = Anything()
+        if node.kind == "map":
+            return {key.text: self._value(item, anything, join(path, key.text)) for key, item in node.items}
+        if node.kind == "list":
+            return [self._value(item, anything, f"{path}[{i}]") for i, item in enumerate(node.items)]
+        try:
+            return node.text if node.expanded else node.value()
+        except Fault as fault:
+            return self.fail(node, path, fault)
 
     def _mismatch(self, node: Node, shape: Shape, path: str) -> _Bad:
         return self.fail(node, path, Fault("FGW1103", f"found {node.found()}", expected=leaves.describe(shape)))
@@ -201,17 +210,17 @@ class Converter:
             if option := shape.fields.get(key.text):
                 value = self._value(item, option.shape, join(path, key.text))
                 if value is not BAD:
-                    values[key.text] = value
+                    values[option.attribute] = value
             else:
                 told.add(self._unknown(key, shape, join(path, key.text)))
         whole = True
         for option in shape.fields.values():
-            if option.required and option.name not in values:
+            if option.required and option.attribute not in values:
                 if option.name not in told:
                     message = f"the key `{option.name}` is missing"
                     self.fail(node, path, Fault("FGW1102", message, expected=option.description, offset=0))
                 if isinstance(option.shape, Map):
-                    values[option.name] = {}
+                    values[option.attribute] = {}
                 else:
                     whole = False
         return values, whole
@@ -221,8 +230,6 @@ class Converter:
         close = difflib.get_close_matches(key.text, shape.fields, 1)
         fault = Fault("FGW1101", f"unknown key `{key.text}`", expected="one of " + ", ".join(shape.fields),
                       hint=f"did you mean {close[0]}?" if close else "")  # fmt: skip
-        if key.text in _RESERVED and shape.cls is Step:
-            fault = Fault("FGW1109", f"the key `{key.text}` is reserved: {_RESERVED[key.text]}")
         self.fail(key, path, fault)
         return close[0] if close else ""
 

@@ -7,13 +7,14 @@ from . import units
 from .checks import CHECKS
 from .nodes import Node
 from .problem import Fault
-from .shape import Choice, Leaf, List, Map, Object, Shape
+from .shape import Anything, Choice, Leaf, List, Map, Object, Shape
 
 NOUNS = {
     "address": "an address", "bind": "an address to listen on", "cidr": "a network", "field": "a header field's name",
     "account": "the name or number of a user or group",
     "cost": "header:NAME", "frequency": "requests in a time, such as 100/s, 5000/m or 10/h",
     "limit_key": "client_ip, route, header:NAME, query:NAME, cookie:NAME or path:NAME", "limit_name": "a limit's name",
+    "use": "module:Class", "folder": "a path of a folder",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
     "path": "a path", "query": "text", "pattern": "a path pattern", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",
@@ -104,6 +105,8 @@ def describe(shape: Shape) -> str:
             return f"{describe(shape.item)}, or a list of them" if shape.single else "a list"
         case Map() | Object():
             return "a mapping"
+        case Anything():
+            return "anything"
         case Choice():
             return " or ".join(describe(option) for option in shape.options)
 

@@ -26,6 +26,7 @@ class Loaded:
     source_hash  hex SHA-256 over the text and everything its references were replaced with
     marks        the line and column of every value that is written, by its path: "routes.users.match.prefix"
     text         the document as it was read, references and all: what may be kept on disk
+    base         the folder that relative paths in it begin at
     """
 
     config: Config
@@ -35,6 +36,7 @@ class Loaded:
     name: str
     text: str
     format: Format
+    base: Path
     tree: Node = field(repr=False)
 
     def document(self) -> Any:
@@ -72,7 +74,7 @@ def loads(
     warnings = sorted(converter.warnings, key=_order)
     if converter.problems or config is None:
         raise ConfigErrors(sorted(converter.problems, key=_order), warnings)
-    return Loaded(config, warnings, _hash(text, expander.used), converter.marks, name, text, format, tree)
+    return Loaded(config, warnings, _hash(text, expander.used), converter.marks, name, text, format, Path(base), tree)
 
 
 def _order(problem: Problem) -> tuple[int, int]:

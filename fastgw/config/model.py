@@ -4,7 +4,7 @@
       listeners      {name: Listener}
       upstreams      {name: Upstream}    endpoints · pool · balance · timeouts
       routes         {name: Route}       match · chain of steps · to (an upstream's name, or an answer)
-      admin · log · trusted_proxies · normalize · limits · timeouts · user · group · workers
+      admin · log · trusted_proxies · plugins · normalize · limits · timeouts · user · group · workers
 
 Values are in their final unit here: milliseconds, bytes, bytes a second. A bare item where a list is meant, and a
 bare address where an endpoint is meant, have become the list and the endpoint. Hosts are in lower case. Of a loaded
@@ -12,11 +12,12 @@ configuration the names in `to` and `listeners` are known to exist. `paths.parse
 `Match.pattern` and the templates apart.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
+from .model_plugins import BUDGET_MS, Plugins
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
@@ -27,6 +28,7 @@ from .model_types import (
     FieldName,
     FieldValue,
     HostPattern,
+    LimitName,
     ListenerName,
     LogTarget,
     Method,
@@ -39,8 +41,9 @@ from .model_types import (
 
 __all__ = [
     "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits",
-    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Pool", "Queue", "RateLimit",
-    "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream", "UpstreamTimeouts",
+    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins", "Pool", "Queue",
+    "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream",
+    "UpstreamTimeouts",
 ]  # fmt: skip
 
 
@@ -180,14 +183,39 @@ class Static(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     headers: Annotated[dict[FieldName, FieldValue], option("Fields of the answer.", names="field")] = {}
 
 
-class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One step of a route's chain: a mapping with exactly one key, which names its kind."""
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"settings": "with"}):
+    """One step of a route's chain: a mapping with exactly one key, which names its kind; beside `use` stand what
+    belongs to it."""
 
     headers: Annotated[Headers | None, option("Edit header fields.")] = None
     redirect: Annotated[Redirect | None, option("Answer with a redirection; later steps are not reached.")] = None
     static: Annotated[Static | None, option("Answer with fixed bytes; later steps are not reached.")] = None
     rate_limit: Annotated[RateLimit | None, option("Limit how often a caller may ask.")] = None
     concurrency: Annotated[Concurrency | None, option("Limit how many requests are in flight at once.")] = None
+    use: Annotated[
+        Annotated[str, option("", kind="use")] | None,
+        option("Run the hooks of a plugin, a class `module:Class`; see docs/plugins.md."),
+    ] = None
+    settings: Annotated[dict[str, Any], option("With `use`: the plugin's own settings.", names="any")] = {}
+    fail: Annotated[
+        Literal["closed", "open"],
+        option("With `use`: when a hook fails, answer 500 (504 after `budget_ms`), or go on as if it were not there."),
+    ] = "closed"
+    budget_ms: Annotated[
+        int, count("With `use`: milliseconds that one hook may take; it is cancelled then.", le=600_000)
+    ] = BUDGET_MS
+    name: Annotated[
+        LimitName | None, option("With `use`: what log and metrics call it. Unset: what `use` says.")
+    ] = None
+
+    @property
+    def plugin(self) -> str:
+        """What log and metrics call its plugin."""
+        return self.name or self.use or ""
+
+
+KINDS = ("headers", "redirect", "static", "rate_limit", "concurrency", "use")
+"""The keys that name a step's kind; the others belong to `use`."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -257,6 +285,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Cidr, ...],
         option("Peers whose forwarding header fields and PROXY lines are believed.", single=True),
     ] = ()
+    plugins: Annotated[Plugins, option("Where plugins are found.")] = Plugins()
     normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()

@@ -11,7 +11,7 @@ from .leaves import NOUNS
 from .model import Config
 from .problem import CODES
 from .schema import schema, spell
-from .shape import Choice, Field, Leaf, List, Map, Object, Shape, root
+from .shape import Anything, Choice, Field, Leaf, List, Map, Object, Shape, root
 from .template import VARIABLES
 
 PAGE, SCHEMA = "docs/reference/config.md", "docs/reference/schema.json"
@@ -53,7 +53,7 @@ What `fastgw check` may find. A code keeps its meaning for ever. FGW1901 and abo
 """
 
 
-_KEYS = {"name": "names", "field": "header fields", "query": "parameters"}
+_KEYS = {"name": "names", "field": "header fields", "query": "parameters", "any": "settings"}
 
 
 def render() -> dict[str, str]:
@@ -103,7 +103,7 @@ def _below(shape: Shape, path: str) -> Iterator[tuple[str, Object]]:
         case Choice():
             for option in shape.options:
                 yield from _below(option, path)
-        case Leaf():
+        case Leaf() | Anything():
             pass
 
 
@@ -152,6 +152,8 @@ def _type(shape: Shape) -> str:
             return f"{_type(shape.fields[shape.short].shape)} or {link}" if shape.short else link
         case Choice():
             return " or ".join(_type(option) for option in shape.options)
+        case Anything():
+            return "anything"
 
 
 def _number(shape: Leaf) -> str:

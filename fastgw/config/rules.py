@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import checks, rules_limits, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
+    KINDS,
     Answer,
     Config,
     HeaderEdits,
@@ -29,6 +30,7 @@ from .model import (
 from .nodes import Node, join
 from .paths import arriving, parse_pattern
 from .problem import Fault
+from .shape import fields_of
 
 if TYPE_CHECKING:
     from .convert import Converter
@@ -56,9 +58,18 @@ def match_one_path(conv: "Converter", value: Match, node: Node, path: str) -> No
 
 def one_key(conv: "Converter", value: Step | Answer, node: Node, path: str) -> None:
     """Exactly one known key with something in it. Unknown and bad ones have been told already."""
-    known = value.__struct_fields__
+    fields = [option.name for option in fields_of(type(value)).values()]
+    known = KINDS if isinstance(value, Step) else fields
     names = [key.text for key, _ in node.items]
-    if not all(name in known for name in names) or (len(names) == 1 and not node.items[0][1].is_empty()):
+    if not all(name in fields for name in names):
+        return
+    beside = [name for name in names if name not in known]
+    names = [name for name in names if name in known]
+    if beside and names != ["use"]:
+        fault = Fault("FGW1212", f"`{beside[0]}` without `use`", expected="it belongs to a plugin: `use: module:Class`")
+        conv.fail(_key(node, beside[0]), join(path, beside[0]), fault)
+        return
+    if len(names) == 1 and not (node.get(names[0]) or node).is_empty():
         return
     found = f"{len(names)} keys" if names else "an empty mapping"
     if len(names) == 1:

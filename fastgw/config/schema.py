@@ -7,9 +7,9 @@ patterns and templates, and what `${…}` expands to. Every scalar may therefore
 from typing import Any
 
 from . import units
-from .model import Answer, Match, Step
+from .model import KINDS, Answer, Match, Step
 from .model_types import NAME_PATTERN
-from .shape import Choice, Field, Leaf, List, Map, Object, Shape, root
+from .shape import Anything, Choice, Field, Leaf, List, Map, Object, Shape, root
 
 REFERENCE = {"$ref": "#/$defs/Reference"}
 
@@ -45,6 +45,14 @@ def _define(shape: Object, defs: dict[str, Any]) -> dict[str, Any]:
         result["required"] = required
     if shape.cls in (Step, Answer):
         result |= {"type": "object", "minProperties": 1, "maxProperties": 1}
+    if shape.cls is Step:
+        del result["maxProperties"]
+        beside = [name for name in shape.fields if name not in KINDS]
+        result |= {
+            "if": {"required": ["use"]},
+            "then": {"propertyNames": {"enum": ["use", *beside]}},
+            "else": {"maxProperties": 1, "propertyNames": {"enum": [name for name in KINDS if name != "use"]}},
+        }
     if shape.cls is Match:
         pairs = (("exact", "prefix"), ("exact", "pattern"), ("prefix", "pattern"))
         result["not"] = {"anyOf": [{"required": list(pair)} for pair in pairs]}
@@ -84,6 +92,8 @@ def _schema(shape: Shape, defs: dict[str, Any]) -> dict[str, Any]:
             return {"anyOf": [items, array]} if shape.single else array
         case Map():
             return _map(shape, defs)
+        case Anything():
+            return {}
         case Object():
             name = shape.cls.__name__
             if name not in defs:

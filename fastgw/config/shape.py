@@ -5,6 +5,7 @@ List     items of one shape; `single`: a bare item may stand for a list of one
 Map      free keys, values of one shape
 Object   a Struct; `short`: a bare string stands for that field of it
 Choice   one of several shapes, told apart by what stands there
+Anything plain data that is looked into later
 """
 
 from dataclasses import dataclass, field, replace
@@ -49,12 +50,13 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One option of an Object. `default` is msgspec.NODEFAULT when it is required."""
+    """One option of an Object. `default` is msgspec.NODEFAULT when it is required. `attribute`: the Struct's."""
 
     name: str
     shape: "Shape"
     description: str
     default: Any
+    attribute: str = ""
 
     @property
     def required(self) -> bool:
@@ -75,7 +77,12 @@ class Choice:
     nullable: bool = False
 
 
-Shape = Leaf | List | Map | Object | Choice
+@dataclass(frozen=True, slots=True)
+class Anything:
+    nullable: bool = False
+
+
+Shape = Leaf | List | Map | Object | Choice | Anything
 
 
 @cache
@@ -93,11 +100,13 @@ def _shape(info: inspect.Type, extra: dict[str, Any]) -> Shape:
     if isinstance(info, inspect.UnionType):
         return _union(info, extra)
     if isinstance(info, inspect.StructType):
-        return Object(info.cls, _fields(info.cls), extra.get("short"))
+        return Object(info.cls, fields_of(info.cls), extra.get("short"))
     if isinstance(info, inspect.VarTupleType):
         return List(_shape(info.item_type, {}), extra.get("single", False), info.min_length or 0)
     if isinstance(info, inspect.DictType):
         return Map(extra["names"], _shape(info.value_type, {}), info.min_length or 0)
+    if isinstance(info, inspect.AnyType):
+        return Anything()
     return _leaf(info, extra)
 
 
@@ -120,11 +129,14 @@ def _leaf(info: inspect.Type, extra: dict[str, Any]) -> Leaf:
 
 
 @cache
-def _fields(cls: type) -> dict[str, Field]:
+def fields_of(cls: type) -> dict[str, Field]:
     """The options of a Struct, in the order they are declared."""
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
-    return {f.name: Field(f.name, _shape(f.type, {}), _description(f.type), _default(f)) for f in info.fields}
+    return {
+        f.encode_name: Field(f.encode_name, _shape(f.type, {}), _description(f.type), _default(f), f.name)
+        for f in info.fields
+    }
 
 
 def _default(info: inspect.Field) -> Any:

@@ -24,10 +24,12 @@ from fastgw._shm import seg_memfd
 from fastgw.config.load import Loaded, load, loads
 from fastgw.config.model import Config
 from fastgw.errors import ConfigErrors
+from fastgw.plugin.catalogue import Catalogue, examine
 from fastgw.snapshot.compile import SnapshotError, compile
 from fastgw.upstream.spec import ClusterSpec, Member
 
 from . import channel as ch
+from .identity import IdentityError, become, find
 from .listeners import ListenerSpec
 from .slots import SlotTable
 from .snapshot import Plan, changed, read_memfd, root_hash
@@ -57,9 +59,26 @@ def read(request: ch.Build) -> Loaded:
     return loads(text, request.document, "json" if path.suffix.lower() == ".json" else "yaml", base=path.parent)
 
 
-def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str]) -> Plan:
+def plugins_of(loaded: Loaded) -> Catalogue:
+    """The plugins, loaded on trial: this process never has more rights than workers will. ConfigErrors."""
+    if not any(step.use for route in loaded.config.routes.values() for step in route.chain):
+        return Catalogue()
+    try:
+        user, group = find(loaded.config.user or "", loaded.config.group or "")
+    except IdentityError:
+        user = group = -1  # the supervisor tells it when it comes to workers
+    become(user, group)
+    _process.pdeathsig(signal.SIGKILL)
+    found, problems = examine(loaded)
+    if problems:
+        raise ConfigErrors(problems, loaded.warnings)
+    return found
+
+
+def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Catalogue) -> Plan:
     """What the supervisor needs to know of a compiled configuration."""
     config, objects = loaded.config, digests(loaded.config)
+    objects |= {f"plugin {each.name}": f"{each.key:016x}" for each in plugins.entries()}
     return Plan(
         listeners=[ListenerSpec(name, slots.listener_id(name), each.bind) for name, each in config.listeners.items()],
         clusters=[
@@ -92,10 +111,11 @@ def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, i
     slots = SlotTable.from_state(slots_state)
     for name, upstream in loaded.config.upstreams.items():
         slots.reserve_endpoints(name, len(upstream.endpoints))
-    snapshot = compile(loaded.config, request.generation, slots)
+    plugins = plugins_of(loaded)
+    snapshot = compile(loaded.config, request.generation, slots, plugins=plugins)
     root = root_hash(snapshot.root)
     known = msgspec.msgpack.decode(before, type=dict[str, str])
-    return plan(loaded, slots, known), root, {**snapshot.segments, root: snapshot.root}
+    return plan(loaded, slots, known, plugins), root, {**snapshot.segments, root: snapshot.root}
 
 
 def send(sock: socket.socket, frame: ch.Frame, fds: list[int]) -> None:

@@ -143,8 +143,9 @@ class Gateway:
             self._spawn(self._keep(plan.document))
 
     def _forget_held(self, column: int) -> None:
-        """A worker is dead: what it held of the upstreams, nobody holds any more."""
-        self.shm.zero_gauges(column, [slot for kind, _, slot in self.slots.identities() if kind == "upstream"])
+        """A worker is dead: what it held of upstreams and plugins, nobody holds any more."""
+        held = [slot for kind, _, slot in self.slots.identities() if kind in ("upstream", "plugin")]
+        self.shm.zero_gauges(column, held)
 
     async def _leave(self, leaving: list[Bound]) -> None:
         await self.fleet.emptied(leaving, EMPTY_TIMEOUT)

@@ -1,9 +1,11 @@
-"""Whom workers run as."""
+"""Whom workers, and builds that run plugins, run as."""
 
 import grp
 import os
 import pwd
 from collections.abc import Callable
+
+from fastgw import _process
 
 Identity = tuple[int, int]  # user and group; -1: as the supervisor
 
@@ -37,3 +39,17 @@ def _number(name: str, what: str, look_up: Callable[[], int]) -> int:
         return look_up()
     except KeyError:
         raise IdentityError(f"this host knows no {what} {name}") from None
+
+
+def become(user: int, group: int) -> None:
+    """Become `user` and `group` (-1: stay), without capabilities unless still root, and for ever. Clears PDEATHSIG.
+
+    OSError: not allowed."""
+    if group >= 0:
+        os.setgroups([group])
+        os.setresgid(group, group, group)
+    if user >= 0:
+        os.setresuid(user, user, user)
+    if os.geteuid() != 0:
+        _process.drop_capabilities()
+    _process.no_new_privileges()

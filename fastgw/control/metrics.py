@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from fastgw import __version__
+from fastgw._hook_stats import totals as plugin_totals
 from fastgw._limits import totals as limit_totals
 from fastgw._shm import BOUNDS_US
 
@@ -37,7 +38,7 @@ def render(gateway: "Gateway") -> bytes:
     """The whole page."""
     routes, upstreams = _totals(gateway)
     own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
-    families = itertools.chain(_requests(routes), _upstreams(upstreams), _limits(gateway), *own)
+    families = itertools.chain(_requests(routes), _upstreams(upstreams), _limits(gateway), _plugins(gateway), *own)
     return "".join(itertools.chain.from_iterable(families)).encode()
 
 
@@ -45,7 +46,7 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
-        if kind == "limit":
+        if kind in ("limit", "plugin"):
             continue
         totals = gateway.shm.totals(slot)
         if not (any(totals["bucket"]) or any(totals[field] for field in _EVENTS)):
@@ -142,6 +143,27 @@ def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:
     yield each("fgw_limit_shared_total", "Requests whose key found no room and used a shared bucket.", "", "shared")
     yield each("fgw_limit_queued_total", "Requests that waited for a place.", "", "queued")
     yield each("fgw_limit_timeouts_total", "Requests that waited in vain; they are among the limited.", "", "timed_out")
+
+
+_PLUGIN = (
+    ("fgw_plugin_calls_total", "counter", "Hooks called.", "calls"),
+    ("fgw_plugin_replies_total", "counter", "Requests that a hook answered.", "replies"),
+    ("fgw_plugin_failures_total", "counter", "Hooks that raised, or gave what they may not.", "failed"),
+    ("fgw_plugin_timeouts_total", "counter", "Hooks that were cancelled at the end of their budget.", "timed_out"),
+    ("fgw_plugin_cancelled_total", "counter", "Hooks that were cancelled because the request had ended.", "cancelled"),
+    ("fgw_plugin_blocked_total", "counter", "Hooks that held their worker for longer than their budget.", "blocked"),
+    ("fgw_plugin_waiting", "gauge", "Requests that wait for a hook.", "parked"),
+)
+
+
+def _plugins(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "plugin")
+    counted = ((name, plugin_totals(gateway.shm, slot)) for name, slot in slots)
+    found = [({"plugin": name}, totals) for name, totals in counted if any(totals.values())]
+    for name, kind, text, field in _PLUGIN:
+        yield _family(name, kind, text, ((labels, totals[field]) for labels, totals in found))
+    seconds = ((labels, round(totals["ns"] / 1e9, 6)) for labels, totals in found)
+    yield _family("fgw_plugin_seconds_total", "counter", "Time from the start to the end of hooks.", seconds)
 
 
 _SUMS = (

@@ -16,16 +16,20 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import uvloop
 
 from fastgw import _process
+from fastgw._hook import Host
 from fastgw._shm import Shm
 from fastgw._worker import Refused, Worker
+from fastgw.plugin.instances import Instances, PluginErrors, log_plugins
 
 from . import channel as ch
+from .identity import become
 
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 ORPHAN_DRAIN_MS = 30_000  # before any configuration says how long a drain may take
@@ -37,11 +41,17 @@ class WorkerMain:
 
     def __init__(self, sock: socket.socket, shm: Shm, column: int) -> None:
         self.engine = Worker(column, shm)
+        self.preparing: asyncio.Task[None] | None = None
         self.done = asyncio.Event()
         self.draining = False
         self.refused: list[str] = []  # segments, until Prepare asks
         self.drain_ms = ORPHAN_DRAIN_MS
         self.loop = asyncio.get_running_loop()
+        host = Host(self.loop, self.plugin_failed)
+        host.blocked = self.plugin_blocked
+        self.engine.host = host
+        self.plugins = Instances(host, self.engine.report)
+        log_plugins(self.engine.report)
         self.channel = ch.Channel(sock, ch.Down, self.on_frame, self.on_close)
         self.handlers: dict[type[ch.Frame], Callable[[Any, list[int]], None]] = {
             ch.Segments: self.segments,
@@ -60,6 +70,7 @@ class WorkerMain:
         self.loop.add_signal_handler(signal.SIGTERM, self.on_term)
         self.reply(ch.Ready(os.getpid()))
         await self.done.wait()
+        await self.plugins.close()
         self.engine.detach()
         self.channel.close()
 
@@ -91,19 +102,43 @@ class WorkerMain:
                 self.refused.append(f"segment refused: {e}")
 
     def prepare(self, frame: ch.Prepare, fds: list[int]) -> None:
+        """Plugins first, which may wait: requests are served meanwhile, and a Discard ends it."""
+        self.stop_preparing()
+        self.preparing = self.loop.create_task(self.prepare_all(frame))
+
+    async def prepare_all(self, frame: ch.Prepare) -> None:
         refused, self.refused = self.refused, []
         try:
+            await self.plugins.prepare(self.engine.plugins(frame.root))
             self.engine.prepare(frame.root)
-        except Refused as e:
-            self.reply(ch.Prepared(seq=frame.seq, ok=False, errors=[*refused, str(e)]))
+        except (Refused, PluginErrors) as e:
+            self.plugins.unwanted()
+            told = e.errors if isinstance(e, PluginErrors) else [*refused, str(e)]
+            self.reply(ch.Prepared(seq=frame.seq, ok=False, errors=told))
         else:
+            self.plugins.bound()
             self.reply(ch.Prepared(seq=frame.seq, ok=True))
+
+    def stop_preparing(self) -> None:
+        if self.preparing is not None and not self.preparing.done():
+            self.preparing.cancel()
+            self.plugins.unwanted()
+
+    def plugin_failed(self, name: str, what: str, error: BaseException) -> None:
+        """The first failure of its kind; all are counted."""
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        self.engine.report("error", f"plugin {name}: {what}: {type(error).__name__}: {error}\n{trace}")
+
+    def plugin_blocked(self, name: str, seconds: float, where: str) -> None:
+        told = f"plugin {name}: plugin_blocked: it has held the worker for {seconds:.1f} s"
+        self.engine.report("error", f"{told}\n{where}")
 
     def commit(self, frame: ch.Commit, fds: list[int]) -> None:
         self.drain_ms = frame.drain_ms
         self.reply(ch.Committed(seq=frame.seq, generation=self.engine.commit()))
 
     def discard(self, frame: ch.Discard, fds: list[int]) -> None:
+        self.stop_preparing()
         self.engine.discard()
 
     def listen(self, frame: ch.Listen, fds: list[int]) -> None:
@@ -146,18 +181,10 @@ class WorkerMain:
 
 
 def drop_privileges(user: int, group: int, parent: int) -> None:
-    """Become `user` and `group` (-1: stay), without capabilities unless still root; then ask for TERM at the parent's
-    death.
+    """Become `user` and `group` (identity.become); then ask for TERM at the parent's death.
 
     OSError: not allowed."""
-    if group >= 0:
-        os.setgroups([group])
-        os.setresgid(group, group, group)
-    if user >= 0:
-        os.setresuid(user, user, user)
-    if os.geteuid() != 0:
-        _process.drop_capabilities()
-    _process.no_new_privileges()
+    become(user, group)
     _process.pdeathsig(signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(0)  # it died before we could ask

@@ -8,6 +8,7 @@ from fastgw.config import limits, template
 from fastgw.config.model import Answer, Concurrency, HeaderEdits, RateLimit, Redirect, Route, Static, Step
 from fastgw.config.paths import parse_pattern
 from fastgw.config.rules_limits import burst_of
+from fastgw.plugin.catalogue import Plugins
 
 from .layout import SegmentWriter, Span
 
@@ -61,7 +62,28 @@ def limit_names(route: str, steps: Sequence[Step]) -> list[str]:
     return names
 
 
-def write_steps(w: SegmentWriter, route: str, steps: Sequence[Step], params: Sequence[str], slots: LimitSlots) -> Span:
+class Hooks:
+    """The plugins that one routes segment names, each once, in the order of their indexes."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+        self.keys: list[int] = []
+
+    def write(self, w: SegmentWriter, step: Step, slot: int) -> Mapping[str, int | Span]:
+        """The fields of a `hook` record."""
+        entry = self._plugins.of(step)
+        if entry.key not in self.keys:
+            self.keys.append(entry.key)
+        return {
+            "name": w.text(step.plugin), "index": self.keys.index(entry.key), "slot": slot,
+            "phases": sum(_layout.HOOK_PHASES[kind] for kind in entry.kinds), "fail": _layout.HOOK_FAIL[step.fail],
+            "budget_ms": step.budget_ms,
+        }  # fmt: skip
+
+
+def write_steps(
+    w: SegmentWriter, route: str, steps: Sequence[Step], params: Sequence[str], slots: LimitSlots, hooks: Hooks
+) -> Span:
     """Write the steps of a chain, for an `arr` of `step`."""
     rows: list[Mapping[str, int]] = []
     for step, limit in zip(steps, limit_names(route, steps), strict=True):
@@ -71,6 +93,9 @@ def write_steps(w: SegmentWriter, route: str, steps: Sequence[Step], params: Seq
         if step.concurrency:
             at = w.one("concurrency", _concurrency(w, limit, step.concurrency, params, slots))
             rows.append({"kind": _layout.STEP_CONCURRENCY, "args": at})
+        if step.use:
+            at = w.one("hook", hooks.write(w, step, slots.stats_slot("plugin", step.plugin)))
+            rows.append({"kind": _layout.STEP_HOOK, "args": at})
         if step.headers:
             reply = step.headers.reply or HeaderEdits()
             edits = {"request": _edits(w, step.headers, params), "reply": _edits(w, reply, params)}

@@ -11,8 +11,10 @@ from typing import NamedTuple, Protocol
 
 from fastgw import _layout
 from fastgw.config.model import Config, Redirect, Route, Static
+from fastgw.plugin.catalogue import Entry as Plugin
+from fastgw.plugin.catalogue import Plugins, Unloaded, steps
 
-from .chain import destination, params_of, write_answer, write_redirect, write_steps
+from .chain import Hooks, destination, params_of, write_answer, write_redirect, write_steps
 from .layout import SegmentWriter, Span
 from .routes import Entry, SnapshotError, write_trie
 
@@ -39,8 +41,8 @@ class SlotGiver(Protocol):
         """The offset of `size` bytes of shared memory for a limit's buckets, a multiple of 4096."""
 
     def stats_slot(self, kind: str, name: str) -> int:
-        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream" or
-        "limit"."""
+        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream" "limit"
+        or "plugin"."""
 
 
 class Slots:
@@ -89,19 +91,29 @@ class _Segments:
         return self._index.setdefault(made[0], len(self._index))
 
 
-def compile(config: Config, generation: int, slots: SlotGiver, *, descriptors: int | None = None) -> Snapshot:
+def compile(
+    config: Config,
+    generation: int,
+    slots: SlotGiver,
+    *,
+    plugins: Plugins | None = None,
+    descriptors: int | None = None,
+) -> Snapshot:
     """Compile a loaded (so checked) configuration.
 
+    `plugins`: what is known of those that it uses; None: they are taken on trust, which no worker will.
     `descriptors`: the limit of open files from which `connections: auto` is taken; None: this process's own.
     Raises SnapshotError when a route is deeper or longer than a segment can hold."""
     w, segments = SegmentWriter(_layout.SEG_ROOT, "root"), _Segments()
-    listeners = [_listener(w, config, name, slots, segments) for name in sorted(config.listeners)]
+    plugins = plugins or Unloaded()
+    listeners = [_listener(w, config, name, slots, segments, plugins) for name in sorted(config.listeners)]
     upstreams = [_upstream_ref(w, config, name, slots, segments) for name in sorted(config.upstreams)]
     access = config.log.access
     w.fill_top({
         "generation": generation,
         "listeners": w.array("listener", listeners),
         "upstreams": w.array("upstream_ref", upstreams),
+        "plugins": w.array("plugin", _plugins(w, config, plugins)),
         "segs": w.numbers(list(segments.by_hash), 8),
         "trusted": w.array("cidr", [_cidr(text) for text in config.trusted_proxies]),
         "via": w.text("fastgw"),
@@ -112,6 +124,20 @@ def compile(config: Config, generation: int, slots: SlotGiver, *, descriptors: i
         "error_level": _LEVELS.index(config.log.error.level),
     })  # fmt: skip
     return Snapshot(w.finish()[1], segments.by_hash)
+
+
+def _plugins(w: SegmentWriter, config: Config, plugins: Plugins) -> list[Mapping[str, int | Span]]:
+    found: set[Plugin] = {plugins.of(step) for _, step in steps(config)}
+    return [
+        {
+            "key": each.key,
+            "name": w.text(each.name),
+            "use": w.text(each.use),
+            "settings": w.text(each.settings),
+            "path": w.texts(each.path),
+        }
+        for each in sorted(found)
+    ]
 
 
 def routes_of(config: Config, listener: str) -> dict[str, Route]:
@@ -139,13 +165,13 @@ def _cidr(text: str) -> Mapping[str, int]:
 
 
 def _listener(
-    w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments
+    w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments, plugins: Plugins
 ) -> Mapping[str, int | Span]:
     routes = routes_of(config, name)
     return {
         "name": w.text(name),
         "id": slots.listener_id(name),
-        "routes_seg": segments.keep(routes_segment(config, routes, slots)),
+        "routes_seg": segments.keep(routes_segment(config, routes, slots, plugins)),
         "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
         "other_slot": slots.stats_slot("unmatched", name),
         "settings_seg": segments.keep(settings_segment(config, name)),
@@ -214,17 +240,21 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
 
 
 def routes_segment(
-    config: Config, routes: Mapping[str, Route], slots: SlotGiver | None = None
+    config: Config, routes: Mapping[str, Route], slots: SlotGiver | None = None, plugins: Plugins | None = None
 ) -> tuple[int, bytes]:
     """The segment of these routes, in this order, and the trie that finds them; with its hash."""
-    slots = slots or Slots()
+    slots, hooks = slots or Slots(), Hooks(plugins or Unloaded())
     w = SegmentWriter(_layout.SEG_ROUTES, "routes")
     destinations = {name: destination(route) for name, route in routes.items()}
     upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
-    rows = [_route_fields(w, config, index, name, routes[name], upstreams, slots) for index, name in enumerate(routes)]
+    rows = [
+        _route_fields(w, config, index, name, route, upstreams, slots, hooks)
+        for index, (name, route) in enumerate(routes.items())
+    ]
     first, count = w.array("route", rows)
     entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]
-    w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), **write_trie(w, entries)})
+    keys = w.numbers(hooks.keys, 8)
+    w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), "hooks": keys, **write_trie(w, entries)})
     return w.finish()
 
 
@@ -236,15 +266,16 @@ def _strip(name: str, route: Route) -> int:
 
 
 def _route_fields(
-    w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str], slots: SlotGiver
+    w: SegmentWriter, config: Config, index: int, name: str, route: Route, upstreams: Sequence[str], slots: SlotGiver,
+    hooks: Hooks,
 ) -> Mapping[str, int | Span]:
     match, params = route.match, params_of(route)
-    steps, to = destination(route)
+    chain, to = destination(route)
     fields: dict[str, int | Span] = {
         "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
         "nparams": len(params), "params": w.texts(params),
         "strip": _strip(name, route),
-        "chain": write_steps(w, name, steps, params, slots),
+        "chain": write_steps(w, name, chain, params, slots, hooks),
         "request_ms": _first(route.timeouts.request, config.timeouts.request),
         "first_byte_ms": _first(route.timeouts.first_byte, 0),
         "read_idle_ms": _first(route.timeouts.idle, 0),

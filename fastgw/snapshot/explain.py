@@ -138,6 +138,9 @@ def _step(step: Step, limit: str) -> list[str]:
         c = step.concurrency
         wait = f", {c.queue.size} may wait {units.render('duration', c.queue.timeout)}" if c.queue.size else ""
         return [f"concurrency {limit}: {c.max} at once{wait}, {_by(c.by)}{_dry(c.dry_run)}"]
+    if step.use:
+        named = f"plugin {step.name}: {step.use}" if step.name else f"plugin {step.use}"
+        return [f"{named}, at most {step.budget_ms} ms, fails {step.fail}"]
     return []
 
 

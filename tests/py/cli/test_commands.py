@@ -99,7 +99,7 @@ class TestCheck:
     def test_what_only_the_snapshot_finds(self, call, monkeypatch):
         from fastgw.errors import FastgwError
 
-        def compile(config, generation, slots):
+        def compile(config, generation, slots, *, plugins):
             raise FastgwError("too deep")
 
         module = types.SimpleNamespace(Slots=object, compile=compile)

@@ -6,7 +6,16 @@ import pytest
 
 from fastgw import _layout
 from fastgw.config.model import Answer, HeaderEdits, Headers, Match, Redirect, Route, Static, Step
-from fastgw.snapshot.chain import destination, params_of, write_answer, write_redirect, write_steps, write_template
+from fastgw.plugin.catalogue import Unloaded
+from fastgw.snapshot.chain import (
+    Hooks,
+    destination,
+    params_of,
+    write_answer,
+    write_redirect,
+    write_steps,
+    write_template,
+)
 from fastgw.snapshot.compile import Slots
 from fastgw.snapshot.layout import NOTHING, SegmentWriter
 from tests.py.snapshot.make import Segment
@@ -77,7 +86,7 @@ def test_edits_in_the_order_in_which_they_are_done():
         remove=("b", "cookie"),
         reply=HeaderEdits(set={"server": "me"}),
     )
-    span = write_steps(made.w, "r", [Step(headers=headers), EDITS], ["id"], Slots())
+    span = write_steps(made.w, "r", [Step(headers=headers), EDITS], ["id"], Slots(), Hooks(Unloaded()))
     read = made.read()
     first, second = read.rows("step", span)
     assert first["kind"] == second["kind"] == _layout.STEP_HEADERS
