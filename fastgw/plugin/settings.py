@@ -11,7 +11,7 @@ _KEY = re.compile(r"(?:unknown|required) field `([^`]+)`")
 
 
 class Wrong(Exception):
-    """Settings that do not fit. `path`: keys and numbers down to what is wrong; `missing`: the last one is not there."""
+    """Settings that do not fit. `path`: keys and numbers down to what is wrong; `missing`: the last is not there."""
 
     def __init__(self, message: str, path: list[str | int], missing: bool) -> None:
         super().__init__(message)
