@@ -88,11 +88,15 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str]) -> Plan:
 
 def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
     """The plan, the root's hash, and all segments with the root among them. ConfigErrors, SnapshotError."""
-    loaded = read(request)
+    return make(read(request), request.generation, slots_state, before)
+
+
+def make(loaded: Loaded, generation: int, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
+    """The same of a loaded document. SnapshotError."""
     slots = SlotTable.from_state(slots_state)
     for name, upstream in loaded.config.upstreams.items():
         slots.reserve_endpoints(name, len(upstream.endpoints))
-    snapshot = compile(loaded.config, request.generation, slots)
+    snapshot = compile(loaded.config, generation, slots)
     root = root_hash(snapshot.root)
     known = msgspec.msgpack.decode(before, type=dict[str, str])
     return plan(loaded, slots, known), root, {**snapshot.segments, root: snapshot.root}

@@ -1,0 +1,341 @@
+"""One gateway for one test: configuration → snapshot → engine, as the supervisor and a worker do it, in this process.
+
+    text ──load, compile──► segments ──prepare, commit──► engine ◄──► Net: clients, upstreams, clock
+
+Owner: the test, one thread. `close` (the end of a `with` block) gives everything back.
+"""
+
+import asyncio
+import os
+import textwrap
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from fastgw._limits import zero
+from fastgw._shm import Shm, seg_memfd
+from fastgw._testing import Net
+from fastgw._worker import Worker
+from fastgw.config.addresses import parse_address
+from fastgw.config.load import Loaded, load, loads
+from fastgw.config.units import parse as parse_unit
+from fastgw.control import build
+from fastgw.control.slots import SlotTable
+from fastgw.control.snapshot import Plan
+from fastgw.upstream.address import pack
+from fastgw.upstream.clusters import Slots
+from fastgw.upstream.spec import ClusterSpec
+
+from .errors import LeftOver, NothingCame
+from .messages import HeadersLike, Response
+from .peers import Client, Peer, Upstream
+from .play import Play
+from .transcript import Transcript
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OWED = ("conns", "exchanges", "tries", "timers", "buf_nodes", "h1_servers", "h1_clients")
+"""What the engine may hold none of when all connections are closed."""
+_NOBODY = msgspec.msgpack.encode({})
+_QUIET = 3
+DRAIN_MS = 1
+
+
+class Gateway:
+    """A running gateway. `config`: a document (YAML, indented as you like), or the path of a file.
+
+    env, base   what `${NAME}` and `${file:…}` in the document mean, as for fastgw.config.load
+    now         the time of day at which its clock stands; it moves only by `advance`
+    loop        an asyncio loop that serves it as well; `async with` takes the running one
+
+    ConfigErrors with every mistake. Use it by `with`: it is checked at the end that the engine holds nothing any more.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        base: str | Path = ".",
+        now: datetime = START,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._env, self._base = env, base
+        self.transcript = Transcript()
+        self._shm = Shm.create(1)
+        self._state, self._generation = SlotTable.of(self._shm).state(), 0
+        self.net = Net(int(now.timestamp() * 1000) * 1_000_000)
+        self._worker: Worker | None = Worker(0, self._shm, self.net)
+        self.net.attach(self._worker.address)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._plan: Plan | None = None
+        self._members: dict[str, tuple[ClusterSpec, Slots]] = {}
+        self._upstreams: dict[str, Upstream] = {}
+        self._peers: list[Peer] = []
+        self._clients = 0
+        self._settling = False
+        self._log: list[Any] = []
+        self._errors: list[str] = []
+        try:
+            self.reload(config)
+            if loop is not None:
+                self._attach(loop)
+        except BaseException:
+            self._free()
+            raise
+
+    # -- configuration
+    def reload(self, config: str | Path) -> None:
+        """Another configuration in place of this one, as HUP does it: connections stay. ConfigErrors: nothing has changed."""  # noqa: E501
+        loaded = self._load(config)
+        plan, root, segments = build.make(loaded, self._generation + 1, self._state, _NOBODY)
+        engine = self._engine()
+        for hash, data in segments.items():
+            fd = seg_memfd(f"fastgw {hash:016x}", data)
+            try:
+                engine.segment_add(fd)
+            finally:
+                os.close(fd)
+        self._stage(plan)
+        engine.prepare(root)
+        self.net.adopt()
+        for listener in plan.listeners:
+            self.net.listen(listener.id)
+        self._generation = engine.commit()
+        self.net.adopt()
+        self._plan, self._state = plan, plan.slots
+        self.settle()
+
+    def _load(self, config: str | Path) -> Loaded:
+        if isinstance(config, Path):
+            return load(config, self._env)
+        return loads(textwrap.dedent(config), "<test>", env=self._env, base=self._base)
+
+    def _stage(self, plan: Plan) -> None:
+        """What the supervisor does before a commit: slots taken over are zeroed, endpoint tables are published."""
+        slots = SlotTable.from_state(plan.slots)
+        for slot in slots.reused:
+            self._shm.clear(slot)
+        for offset, size in slots.reused_buckets:
+            zero(self._shm, offset, size)
+        for spec in plan.clusters:
+            known = self._members.get(spec.name)
+            if known is None or (known[0].table, known[0].cap) != (spec.table, spec.cap):
+                self._shm.init(spec.table, spec.cap)
+                known = spec, Slots(spec.cap)
+            self._members[spec.name] = spec, known[1]
+            self._publish(spec.name, {member.address: member.weight for member in spec.members}, ())
+
+    def _publish(self, upstream: str, weights: Mapping[str, int], down: Iterable[str]) -> None:
+        spec, slots = self._members[upstream]
+        given = slots.assign(name.encode() for name in weights)
+        down = set(down)
+        rows = [
+            (*given[name.encode()], weight, name not in down, _sockaddr(name), name) for name, weight in weights.items()
+        ]
+        self._shm.publish(spec.table, rows)
+
+    def endpoints(self, upstream: str, endpoints: Iterable[str] | Mapping[str, int], down: Iterable[str] = ()) -> None:
+        """What discovery and health checks would say of an upstream: its endpoints by name (with weights), and those of
+        them known to be down. KeyError: no such upstream."""
+        weights = endpoints if isinstance(endpoints, Mapping) else dict.fromkeys(endpoints, 1)
+        self._publish(upstream, weights, down)
+
+    # -- peers
+    def client(self, listener: str | None = None, *, address: str = "192.0.2.1", port: int = 40_000) -> Client:
+        """A client's connection to a listener, by default the first. KeyError: none such. NothingCame: refused."""
+        self.settle()
+        assert self._plan is not None
+        ids = {each.name: each.id for each in self._plan.listeners}
+        name = next(iter(ids)) if listener is None else listener
+        pipe = self.net.connect(ids[name], address, port)
+        self._clients += 1
+        if pipe is None:
+            raise NothingCame(f"listener {name} refuses connections\n{self.tell()}")
+        made = Client(self, pipe, f"client#{self._clients}")
+        self.watch(made)
+        return made
+
+    def upstream(self, name: str) -> Upstream:
+        """KeyError: no such upstream."""
+        if name not in self._members:
+            raise KeyError(name)
+        return self._upstreams.setdefault(name, Upstream(self, name))
+
+    def watch(self, peer: Peer) -> None:
+        """Peers announce themselves here."""
+        self._peers.append(peer)
+
+    def get(self, path: str, headers: HeadersLike = (), **client: Any) -> Response:
+        """The response that a client of its own gets; `client`: as for `client`."""
+        return self.request("GET", path, headers, **client)
+
+    def request(
+        self, method: str, path: str, headers: HeadersLike = (), body: bytes | str | None = None, **client: Any
+    ) -> Response:
+        """The response that a client of its own gets. NothingCame."""
+        made = self.client(**client)
+        response = made.request(method, path, headers, body)
+        made.close()
+        return response
+
+    def play(self, *steps: Any) -> None:
+        """Hold a conversation (fastgw.testing.play). PlayError: it went otherwise."""
+        Play(self).run(steps)
+
+    # -- events and time
+    def settle(self) -> None:
+        """Serve until nothing is left to do. Whatever a peer does calls it."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            self._rest()
+        finally:
+            self._settling = False
+
+    def _rest(self) -> None:
+        while True:
+            self.net.run()
+            pulled = [peer.pull() for peer in self._peers]
+            self._peers = [peer for peer in self._peers if not peer.closed]
+            worked = False
+            for upstream in self._upstreams.values():
+                worked = upstream.work() or worked
+            if not any(pulled) and not worked:
+                return
+
+    async def settled(self) -> None:
+        """`settle`, and let the loop's tasks run, until both have nothing left to do."""
+        quiet = 0
+        while quiet < _QUIET:
+            moved = self.net.moved
+            await asyncio.sleep(0)
+            self.settle()
+            quiet = quiet + 1 if self.net.moved == moved else 0
+
+    def advance(self, time: str | float) -> None:
+        """Let time pass, timer by timer: "30s", "250ms", or a number of seconds."""
+        ms = parse_unit("duration", time) if isinstance(time, str) else round(time * 1000)
+        self.settle()
+        self.net.advance(ms)
+        self.transcript.note(self.now, "", "--", f"{ms / 1000:g} s have passed")
+        self.settle()
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since it was made."""
+        return self.net.now
+
+    # -- telling
+    @property
+    def log(self) -> list[Any]:
+        """The access log so far: dicts, or lines if `log.access` has another format."""
+        for line in self.net.lines().decode().splitlines():
+            self._log.append(msgspec.json.decode(line) if line.startswith("{") else line)
+        return self._log
+
+    @property
+    def errors(self) -> list[str]:
+        """The error log's lines so far."""
+        self._errors += self.net.lines(errors=True).decode().splitlines()
+        return self._errors
+
+    def tell(self) -> str:
+        """What went over the wires, and what waits, for the text of a failure."""
+        waiting = {name: self.net.waiting(name) for name in self._members}
+        lines = [f"  (not yet accepted: {name}, {count})" for name, count in waiting.items() if count]
+        return "\n".join([str(self.transcript), *lines])
+
+    def live(self) -> dict[str, int]:
+        """What the engine holds now, by name."""
+        return self._engine().live()
+
+    # -- the end
+    def drain(self, time: str = "30s") -> None:
+        """As TERM does: take no new connections, answer what is in flight; `time` is when the rest is cut."""
+        self._engine().drain(parse_unit("duration", time))
+        self.settle()
+
+    @property
+    def drained(self) -> bool:
+        return self._engine().drained
+
+    def close(self) -> None:
+        """Close every connection and the engine. LeftOver: it held something even then. Twice is fine."""
+        if self._worker is None:
+            return
+        try:
+            left = self._leave()
+        finally:
+            self._free()
+        if left:
+            raise LeftOver(f"the engine still holds {left}\n{self.tell()}")
+
+    def abandon(self) -> None:
+        """Close all without a look at what is left: after a failure. Twice is fine."""
+        self._free()
+
+    def _leave(self) -> str:
+        self.settle()
+        for upstream in [self.upstream(name) for name in self._members]:
+            upstream.serve(None)
+            while upstream.waiting:
+                upstream.accept()
+        for peer in list(self._peers):
+            peer.reset()
+        engine = self._engine()
+        engine.drain(DRAIN_MS)
+        self.net.advance(5 * DRAIN_MS)
+        counts = engine.live()
+        return ", ".join(f"{counts[name]} {name}" for name in OWED if counts[name])
+
+    def _free(self) -> None:
+        self._detach()
+        self.net.attach(0)
+        self._worker = None
+        self._peers.clear()
+
+    def _engine(self) -> Worker:
+        if self._worker is None:
+            raise ValueError("the gateway is closed")
+        return self._worker
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine().attach(loop)
+        self._loop = loop
+
+    def _detach(self) -> None:
+        if self._loop is not None and self._worker is not None:
+            self._worker.detach()
+        self._loop = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()  # what the test found is what counts
+
+    async def __aenter__(self) -> Self:
+        if self._loop is None:
+            self._attach(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.settled()
+        self.__exit__(kind, error, tb)
+
+
+def _sockaddr(name: str) -> bytes:
+    """Of an endpoint, for the table's sake: nobody connects to it. A host name stands for an address."""
+    address = parse_address(name)
+    return bytes(16) if address.kind == "name" else pack(address)
