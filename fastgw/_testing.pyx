@@ -93,6 +93,13 @@ cdef class Net:
             raise Restless(f"the engine does not come to rest at {self.now} ms")
 
     @property
+    def next(self) -> int | None:
+        """Milliseconds until a timer may fire, perhaps a little early; None: there is none."""
+        self.check()
+        cdef uint64_t ms = c.fgw_net_next(self.n)
+        return None if ms == <uint64_t>-1 else ms
+
+    @property
     def now(self) -> int:
         """Milliseconds since it was made."""
         return c.fgw_net_now(self.n)

@@ -33,6 +33,7 @@ cdef extern from "testing/net.h" nogil:
     uint32_t fgw_net_waiting(const fgw_net *n, const char *upstream)
     bool_t fgw_net_run(fgw_net *n)
     bool_t fgw_net_pass(fgw_net *n, uint64_t ms)
+    uint64_t fgw_net_next(const fgw_net *n)
     uint64_t fgw_net_now(const fgw_net *n)
     uint64_t fgw_net_moved(const fgw_net *n)
     size_t fgw_net_log(fgw_net *n, bool_t errors, char *out, size_t size)

@@ -6,13 +6,14 @@ Owner: the test, one thread. `close` (the end of a `with` block) gives everythin
 """
 
 import asyncio
+import math
 import os
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ from fastgw.upstream.clusters import Slots
 from fastgw.upstream.spec import ClusterSpec
 
 from .errors import LeftOver, NothingCame
+from .loop import TestLoop
 from .messages import HeadersLike, Response
 from .peers import Client, Peer, Upstream
 from .play import Play
@@ -42,6 +44,7 @@ OWED = ("conns", "exchanges", "tries", "timers", "buf_nodes", "h1_servers", "h1_
 _NOBODY = msgspec.msgpack.encode({})
 _QUIET = 3
 DRAIN_MS = 1
+T = TypeVar("T")
 
 
 class Gateway:
@@ -71,12 +74,13 @@ class Gateway:
         self._worker: Worker | None = Worker(0, self._shm, self.net)
         self.net.attach(self._worker.address)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._own: TestLoop | None = None
         self._plan: Plan | None = None
         self._members: dict[str, tuple[ClusterSpec, Slots]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._peers: list[Peer] = []
         self._clients = 0
-        self._settling = False
+        self._settling = self._serving = False
         self._log: list[Any] = []
         self._errors: list[str] = []
         try:
@@ -189,27 +193,37 @@ class Gateway:
     # -- events and time
     def settle(self) -> None:
         """Serve until nothing is left to do. Whatever a peer does calls it."""
-        if self._settling:
-            return
-        self._settling = True
+        if self._serving:
+            return  # a hook that plays: the engine comes to it when the hook is over
+        nested, self._settling = self._settling, True
         try:
-            self._rest()
+            self._rest(nested)
         finally:
-            self._settling = False
+            self._settling = nested
 
-    def _rest(self) -> None:
+    def _rest(self, nested: bool) -> None:
+        """`nested`: called by a handler or a coroutine, which are not begun again before they have ended."""
         while True:
-            self.net.run()
+            self._serving = True
+            try:
+                self.net.run()
+            finally:
+                self._serving = False
             pulled = [peer.pull() for peer in self._peers]
             self._peers = [peer for peer in self._peers if not peer.closed]
+            if nested and not any(pulled):
+                return
+            if nested:
+                continue
             worked = False
             for upstream in self._upstreams.values():
                 worked = upstream.work() or worked
-            if not any(pulled) and not worked:
+            spun = self._own is not None and self._own.spin()
+            if not any(pulled) and not worked and not spun:
                 return
 
     async def settled(self) -> None:
-        """`settle`, and let the loop's tasks run, until both have nothing left to do."""
+        """`settle`, and let the running loop's tasks run, until both have nothing left to do."""
         quiet = 0
         while quiet < _QUIET:
             moved = self.net.moved
@@ -219,11 +233,53 @@ class Gateway:
 
     def advance(self, time: str | float) -> None:
         """Let time pass, timer by timer: "30s", "250ms", or a number of seconds."""
+        until = self._until(time)
+        self.settle()
+        while self.now < until:
+            self._step(until)
+            self.settle()
+
+    async def passed(self, time: str | float) -> None:
+        """As `advance`, with the running loop's tasks served in between. That loop's own timers keep to real time."""
+        until = self._until(time)
+        await self.settled()
+        while self.now < until:
+            self._step(until)
+            await self.settled()
+
+    def _until(self, time: str | float) -> int:
         ms = parse_unit("duration", time) if isinstance(time, str) else round(time * 1000)
+        self.transcript.note(self.now, "", "--", f"{ms / 1000:g} s pass")
+        return self.now + ms
+
+    def _step(self, until: int) -> None:
+        """To the next timer of the engine or of a loop of our own."""
+        timers = [until - self.now, self.net.next]
+        if self._own is not None and (when := self._own.next_timer()) is not None:
+            timers.append(math.ceil(when * 1000) - self.now)
+        self.net.advance(max(1, min(timer for timer in timers if timer is not None)))
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves Python's part: the one given, else one of its own whose clock is the gateway's."""
+        if self._loop is not None:
+            return self._loop
+        if self._own is None:
+            self._engine()
+            self._own = TestLoop(lambda: self.now / 1000)
+        return self._own
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine returns that runs beside the gateway, in a test that is not async itself.
+
+        NothingCame: it waits for something. If that is time: `gw.loop.create_task`, then `advance`."""
+        task = self.loop.create_task(work)
         self.settle()
-        self.net.advance(ms)
-        self.transcript.note(self.now, "", "--", f"{ms / 1000:g} s have passed")
+        if task.done():
+            return task.result()
+        task.cancel()
         self.settle()
+        raise NothingCame(f"{work!r} does not come to its end\n{self.tell()}")
 
     @property
     def now(self) -> int:
@@ -291,10 +347,19 @@ class Gateway:
         engine.drain(DRAIN_MS)
         self.net.advance(5 * DRAIN_MS)
         counts = engine.live()
-        return ", ".join(f"{counts[name]} {name}" for name in OWED if counts[name])
+        left = [f"{counts[name]} {name}" for name in OWED if counts[name]]
+        if self._own is not None:
+            left += sorted(f"task {task.get_name()} ({task.get_coro()})" for task in asyncio.all_tasks(self._own))
+        return ", ".join(left)
 
     def _free(self) -> None:
         self._detach()
+        if self._own is not None:
+            for task in asyncio.all_tasks(self._own):
+                task.cancel()
+            self._own.spin()
+            self._own.close()
+            self._own = None
         self.net.attach(0)
         self._worker = None
         self._peers.clear()

@@ -325,15 +325,20 @@ bool fgw_net_run(struct fgw_net *n)
     return false;
 }
 
+uint64_t fgw_net_next(const struct fgw_net *n)
+{
+    uint64_t next = fgw_wheel_next(&n->w->loop.wheel), now = n->mono_ns / 1000000;
+    return next == UINT64_MAX ? next : next > now ? next - now : 1;
+}
+
 bool fgw_net_pass(struct fgw_net *n, uint64_t ms)
 {
     struct fgw_loop *l = &n->w->loop;
     uint64_t until = n->mono_ns + ms * 1000000;
     if (!fgw_net_run(n)) return false;
     while (n->mono_ns < until) {
-        uint64_t next = fgw_wheel_next(&l->wheel);     /* never later than the first timer, so none is passed over */
-        if (next <= l->clock.mono_ms) next = l->clock.mono_ms + 1;
-        n->mono_ns = next > until / 1000000 ? until : next * 1000000;
+        uint64_t next = fgw_net_next(n), left = (until - n->mono_ns) / 1000000;
+        n->mono_ns += (next < left ? next : left) * 1000000;
         fgw_clock_update(&l->clock);
         fgw_wheel_advance(&l->wheel, l->clock.mono_ms);
         if (!fgw_net_run(n)) return false;

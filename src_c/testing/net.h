@@ -45,6 +45,8 @@ uint32_t fgw_net_waiting(const struct fgw_net *n, const char *upstream);   /* ho
 bool fgw_net_run(struct fgw_net *n);                             /* until nothing is ready. False: it never came to rest */
 /* Let time pass, timer by timer, with a run after each. False as above: `now` says how far it came. */
 bool fgw_net_pass(struct fgw_net *n, uint64_t ms);
+/* ms until a timer may fire (early, never late; at least 1); UINT64_MAX: none is set. */
+uint64_t fgw_net_next(const struct fgw_net *n);
 uint64_t fgw_net_now(const struct fgw_net *n);                   /* ms since the net was made */
 uint64_t fgw_net_moved(const struct fgw_net *n);                 /* bytes that went through all pipes, ever */
 size_t fgw_net_log(struct fgw_net *n, bool errors, char *out, size_t size);   /* whole lines of the access or error log; 0: no more */

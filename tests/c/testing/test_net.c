@@ -168,11 +168,14 @@ TEST(time_passes_timer_by_timer)
 {
     struct bench b;
     start(&b);
+    EQ(fgw_net_next(b.n), UINT64_MAX);
     struct fgw_pipe *c = client(&b);
     say(c, "GET /t HTTP/1.1\r\nHost: a\r\n\r\n");
     OK(fgw_net_run(b.n));
     struct fgw_pipe *o = fgw_net_accept(b.n, "up");
+    OK(fgw_net_next(b.n) >= 1 && fgw_net_next(b.n) <= 5000);
     OK(fgw_net_pass(b.n, 4999));
+    EQ(fgw_net_next(b.n), 1);
     EQ(fgw_pipe_unread(c), 0);
     OK(fgw_net_pass(b.n, 1));
     EQ(fgw_net_now(b.n), 5000);

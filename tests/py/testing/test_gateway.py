@@ -121,6 +121,17 @@ def test_keep_alive_ends() -> None:
         assert client.closed
 
 
+def test_handlers_answer_while_time_passes() -> None:
+    with Gateway(USERS) as gw:
+        users, client = gw.upstream("users"), gw.client()
+        users.hang("127.0.0.1:9001")
+        users.serve(lambda request: (200, str(gw.now)))
+        for _ in range(2):
+            client.ask("GET", "/users/1")
+            gw.advance("1m")
+        assert [client.response().body, client.response().body] == [b"2000", b"60000"]  # not when the minute is over
+
+
 # ---- upstreams
 
 
@@ -217,6 +228,56 @@ async def test_the_loop_is_not_kept_busy() -> None:
         asyncio.get_running_loop().add_reader(gw._engine().fileno(), counted)
         await asyncio.sleep(0.05)
         assert turns <= 2
+
+
+async def test_time_in_a_running_loop() -> None:
+    async with Gateway(USERS) as gw:
+        users, client = gw.upstream("users"), gw.client()
+        users.hang()
+        client.ask("GET", "/users/1")
+        users.serve(b"ok")
+        users.open()
+        seen = asyncio.create_task(asyncio.sleep(0, gw.now))
+        await gw.passed("2s")  # the connect times out, the next endpoint answers
+        assert client.response().body == b"ok"
+        assert await seen == 0
+
+
+def test_a_loop_of_its_own() -> None:
+    with Gateway(USERS) as gw:
+        times: list[float] = []
+
+        async def work(seconds: float) -> str:
+            await asyncio.sleep(seconds)
+            times.append(gw.now / 1000)
+            async with asyncio.timeout(5):
+                await asyncio.sleep(1)
+            return "done"
+
+        async def at_once() -> int | None:
+            await asyncio.sleep(0)
+            return gw.get("/hello").status
+
+        task = gw.loop.create_task(work(30))
+        assert gw.run(at_once()) == 200
+        gw.advance("29s")
+        assert times == []
+        gw.advance("1s")
+        assert times == [30.0]
+        gw.advance("10s")
+        assert task.result() == "done"
+        with pytest.raises(NothingCame, match="work at .* does not come to its end"):
+            gw.run(work(1))
+
+
+def test_tasks_that_are_left_are_named() -> None:
+    async def waits() -> None:
+        await asyncio.sleep(1)
+
+    gw = Gateway(USERS)
+    gw.loop.create_task(waits(), name="forgotten")
+    with pytest.raises(LeftOver, match="still holds task forgotten"):
+        gw.close()
 
 
 # ---- the end

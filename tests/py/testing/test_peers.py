@@ -154,7 +154,7 @@ def test_what_did_not_come_is_told_with_the_transcript() -> None:
             "client#1: response: none has come",
             r"    0.000  client#1 >> GET /users/1 HTTP/1.1\r\n",
         ]
-        for line in ("users#1  -- dialled at 127.0.0.1:9001", "users#1  << GET /1 HTTP/1.1", "-- 2 s have passed"):
+        for line in ("users#1  -- dialled at 127.0.0.1:9001", "users#1  << GET /1 HTTP/1.1", "-- 2 s pass"):
             assert line in str(caught.value)
         users.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
         with pytest.raises(NothingCame, match="client#1: response: no whole one has come\n"):
