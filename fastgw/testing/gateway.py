@@ -1,14 +1,10 @@
-"""One gateway for one test: configuration → snapshot → engine, as the supervisor and a worker do it, in this process.
-
-    text ──load, compile──► segments ──prepare, commit──► engine ◄──► Net: clients, upstreams, clock
+"""One gateway for one test: an engine (engine.py), its peers, and the clock.
 
 Owner: the test, one thread. `close` (the end of a `with` block) gives everything back.
 """
 
 import asyncio
 import math
-import os
-import textwrap
 from collections.abc import Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +13,9 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from fastgw._limits import zero
-from fastgw._shm import Shm, seg_memfd
-from fastgw._testing import Net
-from fastgw._worker import Worker
-from fastgw.config.addresses import parse_address
-from fastgw.config.load import Loaded, load, loads
 from fastgw.config.units import parse as parse_unit
-from fastgw.control import build
-from fastgw.control.slots import SlotTable
-from fastgw.control.snapshot import Plan
-from fastgw.upstream.address import pack
-from fastgw.upstream.clusters import Slots
-from fastgw.upstream.spec import ClusterSpec
 
+from .engine import Engine
 from .errors import LeftOver, NothingCame
 from .loop import TestLoop
 from .messages import HeadersLike, Response
@@ -41,7 +26,6 @@ from .transcript import Transcript
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OWED = ("conns", "exchanges", "tries", "timers", "buf_nodes", "h1_servers", "h1_clients")
 """What the engine may hold none of when all connections are closed."""
-_NOBODY = msgspec.msgpack.encode({})
 _QUIET = 3
 DRAIN_MS = 1
 T = TypeVar("T")
@@ -66,17 +50,11 @@ class Gateway:
         now: datetime = START,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._env, self._base = env, base
         self.transcript = Transcript()
-        self._shm = Shm.create(1)
-        self._state, self._generation = SlotTable.of(self._shm).state(), 0
-        self.net = Net(int(now.timestamp() * 1000) * 1_000_000)
-        self._worker: Worker | None = Worker(0, self._shm, self.net)
-        self.net.attach(self._worker.address)
+        self._engine: Engine | None = Engine(now, env, base)
+        self.net = self._engine.net
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own: TestLoop | None = None
-        self._plan: Plan | None = None
-        self._members: dict[str, tuple[ClusterSpec, Slots]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._peers: list[Peer] = []
         self._clients = 0
@@ -84,7 +62,7 @@ class Gateway:
         self._log: list[Any] = []
         self._errors: list[str] = []
         try:
-            self.reload(config)
+            self._engine.use(config)
             if loop is not None:
                 self._attach(loop)
         except BaseException:
@@ -94,66 +72,20 @@ class Gateway:
     # -- configuration
     def reload(self, config: str | Path) -> None:
         """Another configuration in place of this one, as HUP does it: connections stay. ConfigErrors: nothing has changed."""  # noqa: E501
-        loaded = self._load(config)
-        plan, root, segments = build.make(loaded, self._generation + 1, self._state, _NOBODY)
-        engine = self._engine()
-        for hash, data in segments.items():
-            fd = seg_memfd(f"fastgw {hash:016x}", data)
-            try:
-                engine.segment_add(fd)
-            finally:
-                os.close(fd)
-        self._stage(plan)
-        engine.prepare(root)
-        self.net.adopt()
-        for listener in plan.listeners:
-            self.net.listen(listener.id)
-        self._generation = engine.commit()
-        self.net.adopt()
-        self._plan, self._state = plan, plan.slots
+        self._served().use(config)
         self.settle()
-
-    def _load(self, config: str | Path) -> Loaded:
-        if isinstance(config, Path):
-            return load(config, self._env)
-        return loads(textwrap.dedent(config), "<test>", env=self._env, base=self._base)
-
-    def _stage(self, plan: Plan) -> None:
-        """What the supervisor does before a commit: slots taken over are zeroed, endpoint tables are published."""
-        slots = SlotTable.from_state(plan.slots)
-        for slot in slots.reused:
-            self._shm.clear(slot)
-        for offset, size in slots.reused_buckets:
-            zero(self._shm, offset, size)
-        for spec in plan.clusters:
-            known = self._members.get(spec.name)
-            if known is None or (known[0].table, known[0].cap) != (spec.table, spec.cap):
-                self._shm.init(spec.table, spec.cap)
-                known = spec, Slots(spec.cap)
-            self._members[spec.name] = spec, known[1]
-            self._publish(spec.name, {member.address: member.weight for member in spec.members}, ())
-
-    def _publish(self, upstream: str, weights: Mapping[str, int], down: Iterable[str]) -> None:
-        spec, slots = self._members[upstream]
-        given = slots.assign(name.encode() for name in weights)
-        down = set(down)
-        rows = [
-            (*given[name.encode()], weight, name not in down, _sockaddr(name), name) for name, weight in weights.items()
-        ]
-        self._shm.publish(spec.table, rows)
 
     def endpoints(self, upstream: str, endpoints: Iterable[str] | Mapping[str, int], down: Iterable[str] = ()) -> None:
         """What discovery and health checks would say of an upstream: its endpoints by name (with weights), and those of
         them known to be down. KeyError: no such upstream."""
         weights = endpoints if isinstance(endpoints, Mapping) else dict.fromkeys(endpoints, 1)
-        self._publish(upstream, weights, down)
+        self._served().publish(upstream, weights, down)
 
     # -- peers
     def client(self, listener: str | None = None, *, address: str = "192.0.2.1", port: int = 40_000) -> Client:
         """A client's connection to a listener, by default the first. KeyError: none such. NothingCame: refused."""
         self.settle()
-        assert self._plan is not None
-        ids = {each.name: each.id for each in self._plan.listeners}
+        ids = self._served().listeners
         name = next(iter(ids)) if listener is None else listener
         pipe = self.net.connect(ids[name], address, port)
         self._clients += 1
@@ -165,7 +97,7 @@ class Gateway:
 
     def upstream(self, name: str) -> Upstream:
         """KeyError: no such upstream."""
-        if name not in self._members:
+        if name not in self._served().upstreams:
             raise KeyError(name)
         return self._upstreams.setdefault(name, Upstream(self, name))
 
@@ -265,7 +197,7 @@ class Gateway:
         if self._loop is not None:
             return self._loop
         if self._own is None:
-            self._engine()
+            self._served()
             self._own = TestLoop(lambda: self.now / 1000)
         return self._own
 
@@ -302,34 +234,34 @@ class Gateway:
 
     def tell(self) -> str:
         """What went over the wires, and what waits, for the text of a failure."""
-        waiting = {name: self.net.waiting(name) for name in self._members}
+        waiting = {name: self.net.waiting(name) for name in self._served().upstreams}
         lines = [f"  (not yet accepted: {name}, {count})" for name, count in waiting.items() if count]
         return "\n".join([str(self.transcript), *lines])
 
     def live(self) -> dict[str, int]:
         """What the engine holds now, by name."""
-        return self._engine().live()
+        return self._served().worker.live()
 
     # -- the end
     def drain(self, time: str = "30s") -> None:
         """As TERM does: take no new connections, answer what is in flight; `time` is when the rest is cut."""
-        self._engine().drain(parse_unit("duration", time))
+        self._served().worker.drain(parse_unit("duration", time))
         self.settle()
 
     @property
     def drained(self) -> bool:
-        return self._engine().drained
+        return self._served().worker.drained
 
     def close(self) -> None:
         """Close every connection and the engine. LeftOver: it held something even then. Twice is fine."""
-        if self._worker is None:
+        if self._engine is None:
             return
         try:
             left = self._leave()
         finally:
             self._free()
         if left:
-            raise LeftOver(f"the engine still holds {left}\n{self.tell()}")
+            raise LeftOver(left)
 
     def abandon(self) -> None:
         """Close all without a look at what is left: after a failure. Twice is fine."""
@@ -337,20 +269,20 @@ class Gateway:
 
     def _leave(self) -> str:
         self.settle()
-        for upstream in [self.upstream(name) for name in self._members]:
+        for upstream in [self.upstream(name) for name in self._served().upstreams]:
             upstream.serve(None)
             while upstream.waiting:
                 upstream.accept()
         for peer in list(self._peers):
             peer.reset()
-        engine = self._engine()
+        engine = self._served().worker
         engine.drain(DRAIN_MS)
         self.net.advance(5 * DRAIN_MS)
         counts = engine.live()
         left = [f"{counts[name]} {name}" for name in OWED if counts[name]]
         if self._own is not None:
             left += sorted(f"task {task.get_name()} ({task.get_coro()})" for task in asyncio.all_tasks(self._own))
-        return ", ".join(left)
+        return f"the gateway still holds {', '.join(left)}\n{self.tell()}" if left else ""
 
     def _free(self) -> None:
         self._detach()
@@ -360,22 +292,23 @@ class Gateway:
             self._own.spin()
             self._own.close()
             self._own = None
-        self.net.attach(0)
-        self._worker = None
+        if self._engine is not None:
+            self._engine.free()
+        self._engine = None
         self._peers.clear()
 
-    def _engine(self) -> Worker:
-        if self._worker is None:
+    def _served(self) -> Engine:
+        if self._engine is None:
             raise ValueError("the gateway is closed")
-        return self._worker
+        return self._engine
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine().attach(loop)
+        self._served().worker.attach(loop)
         self._loop = loop
 
     def _detach(self) -> None:
-        if self._loop is not None and self._worker is not None:
-            self._worker.detach()
+        if self._loop is not None and self._engine is not None:
+            self._engine.worker.detach()
         self._loop = None
 
     def __enter__(self) -> Self:
@@ -399,8 +332,3 @@ class Gateway:
             await self.settled()
         self.__exit__(kind, error, tb)
 
-
-def _sockaddr(name: str) -> bytes:
-    """Of an endpoint, for the table's sake: nobody connects to it. A host name stands for an address."""
-    address = parse_address(name)
-    return bytes(16) if address.kind == "name" else pack(address)

@@ -218,14 +218,14 @@ async def test_the_loop_is_not_kept_busy() -> None:
         client = gw.client()
         client.ask("GET", "/users/1")
         turns = 0
-        turn = gw._engine().turn
+        turn = gw._served().worker.turn
 
         def counted() -> None:
             nonlocal turns
             turns += 1
             turn()
 
-        asyncio.get_running_loop().add_reader(gw._engine().fileno(), counted)
+        asyncio.get_running_loop().add_reader(gw._served().worker.fileno(), counted)
         await asyncio.sleep(0.05)
         assert turns <= 2
 
