@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fastgw._testing import Pipe
-from fastgw.picohttp import Data, End, ParseError, RequestHead, RequestReader, ResponseHead, ResponseReader
+from fastgw.picohttp import Data, End, Limits, ParseError, RequestHead, RequestReader, ResponseHead, ResponseReader
 
 from .errors import NothingCame
 from .messages import Handler, HeadersLike, Reply, Request, Response, response_of
@@ -15,6 +15,9 @@ from .play import Who
 
 if TYPE_CHECKING:
     from .gateway import Gateway
+
+LIMITS = Limits(line=1 << 20, field=1 << 20, head=1 << 20, fields=4096, trailers=1 << 20, trailer_fields=4096)
+"""What peers take: more than the gateway."""
 
 
 def _decoded(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[str, str], ...]:
@@ -184,8 +187,8 @@ class Client(Peer):
 
     def __init__(self, gateway: "Gateway", pipe: Pipe, name: str) -> None:
         super().__init__(gateway, pipe, name)
-        self._reader = ResponseReader()
-        self._asked: RequestReader | None = RequestReader()  # what it sends, as far as that is HTTP
+        self._reader = ResponseReader(LIMITS)
+        self._asked: RequestReader | None = RequestReader(LIMITS)  # what it sends, as far as that is HTTP
         self._interim: list[Response] = []
 
     def ask(self, method: str, path: str, headers: HeadersLike = (), body: bytes | str | None = None) -> None:
@@ -240,7 +243,7 @@ class Connection(Peer):
     def __init__(self, gateway: "Gateway", pipe: Pipe, name: str) -> None:
         super().__init__(gateway, pipe, name)
         self.endpoint = pipe.endpoint
-        self._reader = RequestReader()
+        self._reader = RequestReader(LIMITS)
         self._methods = deque[str]()
 
     def request(self, *, complete: bool = True) -> Request:
