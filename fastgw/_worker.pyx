@@ -21,10 +21,11 @@ class Refused(FastgwError):
 cdef class Worker:
     """One engine, for the thread that made it. Keeps the shared memory mapped; closes everything at once when freed.
 
-    `clock`: tests give one, by its `clock` address; it is kept. At most one snapshot is prepared at a time."""
+    At most one snapshot is prepared at a time."""
+    cdef object clock                    # a test's (its `clock` is the address); None: the system's
     cdef c.fgw_worker *w
     cdef c.fgw_snapshot *prepared
-    cdef object shm, loop, clock
+    cdef object shm, loop
 
     def __cinit__(self, uint32_t column, shm not None, clock=None):
         cdef char err[ERR]
