@@ -3,7 +3,7 @@
 
 # The layers, lowest first. A file may include its own folder and those before it (tests/house checks includes,
 # and each layer's unit tests are linked with these layers only). Every *.c of a folder belongs to its layer.
-FGW_LAYERS := base io http policy upstream core
+FGW_LAYERS := base io http policy upstream core testing
 
 FGW_STD    := -std=gnu11 -D_GNU_SOURCE -Isrc_c -fPIC -pthread
 FGW_WARN   := -Wall -Wextra -Wshadow=local -Wvla -Wstrict-prototypes -Wmissing-prototypes

@@ -41,18 +41,19 @@ cdef class Worker:
     """One engine, for the thread that made it. Keeps the shared memory mapped; closes everything at once when freed.
 
     At most one snapshot is prepared at a time."""
+    cdef object clock                    # a test's (its `clock` is the address); None: the system's
     cdef c.fgw_worker *w
     cdef c.fgw_snapshot *prepared
     cdef object shm, loop
     cdef Host hooks
 
-    def __cinit__(self, uint32_t column, shm not None):
+    def __cinit__(self, uint32_t column, shm not None, clock=None):
         cdef char err[ERR]
         cdef c.fgw_worker_options options
         options.shm = <c.fgw_shm *><size_t>shm.address
         options.column = column
-        options.clock = NULL
-        self.shm = shm
+        options.clock = NULL if clock is None else <c.fgw_clock_source *><size_t>clock.clock
+        self.shm, self.clock = shm, clock
         err[0] = 0
         self.w = c.fgw_worker_new(&options, err, ERR)
         if self.w is NULL:
@@ -63,6 +64,11 @@ cdef class Worker:
             if self.prepared is not NULL:
                 c.fgw_worker_discard(self.w, self.prepared)
             c.fgw_worker_free(self.w)
+
+    @property
+    def address(self) -> int:
+        """Of the C worker, for other extension types."""
+        return <size_t>self.w
 
     # ---- the loop
     def fileno(self) -> int:

@@ -108,11 +108,17 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
 def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
     """The plan, the root's hash, and all segments with the root among them. ConfigErrors, SnapshotError."""
     loaded = read(request)
+    return make(loaded, request.generation, slots_state, before, plugins_of(loaded))
+
+
+def make(
+    loaded: Loaded, generation: int, slots_state: bytes, before: bytes, plugins: Catalogue
+) -> tuple[Plan, int, dict[int, bytes]]:
+    """The same of a loaded document and its plugins. SnapshotError."""
     slots = SlotTable.from_state(slots_state)
     for name, upstream in loaded.config.upstreams.items():
         slots.reserve_endpoints(name, len(upstream.endpoints))
-    plugins = plugins_of(loaded)
-    snapshot = compile(loaded.config, request.generation, slots, plugins=plugins)
+    snapshot = compile(loaded.config, generation, slots, plugins=plugins)
     root = root_hash(snapshot.root)
     known = msgspec.msgpack.decode(before, type=dict[str, str])
     return plan(loaded, slots, known, plugins), root, {**snapshot.segments, root: snapshot.root}

@@ -14,7 +14,8 @@ class Plugin(Generic[S]):
     """A class whose hooks run in the engine: `class KeyAuth(Plugin[Settings])`, or `Plugin[None]` without settings.
 
     An instance is made in every worker for each distinct `with`, before the configuration is used, and lives as long
-    as a configuration names it so: reloads keep it, and what it remembers. All its calls come from the worker's one thread.
+    as a configuration names it so: reloads keep it, and what it remembers. All its calls come from the worker's one
+    thread.
 
     settings  what stands under `with`, decoded to the type in brackets (a msgspec Struct, dataclass or TypedDict)
     name      what log and metrics call the plugin

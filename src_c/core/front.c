@@ -127,6 +127,24 @@ void fgw_front_accept(struct fgw_listener *l, int fd, const struct sockaddr *sa)
     } else if (!front_start(f, fd, &addr)) front_free(f);
 }
 
+struct fgw_conn *fgw_front_memory(struct fgw_listener *l, const struct fgw_transport *tp, const struct fgw_addr *a)
+{
+    struct fgw_worker *w = l->w;
+    uint32_t max = w->snap ? w->snap->root->connections_max : 0;
+    struct fgw_front *f = w->draining || (max && w->fronts.live >= max) ? NULL : fgw_slab_get(&w->fronts);
+    atomic_fetch_add_explicit(f ? &w->gauges->accepted : &w->gauges->refused, 1, memory_order_relaxed);
+    if (!f) return NULL;
+    *f = (struct fgw_front){.l = l};
+    l->conns++;
+    fgw_list_push(&w->front_list, &f->link);
+    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port};
+    peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
+    f->demux = fgw_h1_server_new_memory(&w->h1, tp, &l->limits, &front_user, f, &peer);
+    if (f->demux) return fgw_h1_server_conn(f->demux);
+    front_free(f);
+    return NULL;
+}
+
 /* ---- all of them ---- */
 void fgw_fronts_drain(struct fgw_worker *w)
 {

@@ -12,6 +12,8 @@
 #include "core/worker_impl.h"
 
 void fgw_front_accept(struct fgw_listener *l, int fd, const struct sockaddr *sa);   /* takes fd over */
+/* Tests: a connection that is no descriptor; no stage comes before the codec. NULL: draining, too many, or no memory. */
+struct fgw_conn *fgw_front_memory(struct fgw_listener *l, const struct fgw_transport *tp, const struct fgw_addr *a);
 void fgw_fronts_drain(struct fgw_worker *w);     /* each takes its last request, or none; those in a stage when it is done */
 void fgw_fronts_cut(struct fgw_worker *w);       /* end all now */
 

@@ -308,6 +308,10 @@ static void feed(struct fgw_pool *p)
 static void queue_timeout(struct fgw_timer *t)
 {
     struct fgw_lease *l = fgw_container(t, struct fgw_lease, timer);
+    if (l->dial && l->dial->dialing) {                 /* it waits for no place but for its dial, which the connect timeout bounds */
+        fgw_loop_timer(loop(l->pool), t, l->pool->set.queue_ms);
+        return;
+    }
     lease_fail(l, fgw_fail(FGW_E_POOL_TIMEOUT, FGW_BY_GATEWAY));
 }
 

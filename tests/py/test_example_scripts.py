@@ -28,6 +28,13 @@ def test_lint_http_shows_where_a_request_goes_wrong() -> None:
     assert line[len(mark) - 1 :].startswith(" : x")
 
 
+def test_the_tests_of_a_configuration_pass() -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--noconftest", "examples/testing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed" in done.stdout
+
+
 def test_lint_http_reads_a_file_of_responses(tmp_path: Path) -> None:
     capture = tmp_path / "capture"
     capture.write_bytes(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -507,6 +507,20 @@ TEST(a_dial_may_take_its_time_and_no_longer)
     end();
 }
 
+TEST(who_waits_for_a_dial_does_not_wait_in_the_queue)
+{
+    begin("12");
+    pool->set.connect_ms = 2000, pool->set.queue_ms = 1000;
+    as[1] = DIAL_HANGS;
+    get(&a, 'a');
+    passes(1999);
+    SAW("a... ");
+    passes(1);
+    SAW("(ep1 connect_timeout)a:2 ");
+    give_back(&a);
+    end();
+}
+
 TEST(one_whose_dial_hangs_takes_what_comes_back_meanwhile)
 {
     begin("1");
