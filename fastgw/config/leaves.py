@@ -15,7 +15,7 @@ NOUNS = {
     "cost": "header:NAME", "frequency": "requests in a time, such as 100/s, 5000/m or 10/h",
     "limit_key": "client_ip, route, header:NAME, query:NAME, cookie:NAME or path:NAME", "limit_name": "a limit's name",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
-    "path": "a path", "query": "text", "pattern": "a path pattern", "template": "text",
+    "path": "a path", "query": "text", "pattern": "a path pattern", "regex": "a regex", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",
 }  # fmt: skip
 

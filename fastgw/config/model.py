@@ -9,7 +9,7 @@
 Values are in their final unit here: milliseconds, bytes, bytes a second. A bare item where a list is meant, and a
 bare address where an endpoint is meant, have become the list and the endpoint. Hosts are in lower case. Of a loaded
 configuration the names in `to` and `listeners` are known to exist. `paths.parse_pattern` and `template.parse` take
-`Match.pattern` and the templates apart.
+`Match.pattern` and the templates apart, `regexes.parse_regex` compiles `Match.regex`.
 """
 
 from typing import Annotated, Literal
@@ -128,7 +128,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a request must look like. At most one of exact, prefix and pattern; none of them: every path."""
+    """What a request must look like. At most one of exact, prefix, pattern and regex; none of them: every path."""
 
     hosts: Annotated[
         tuple[HostPattern, ...],
@@ -139,6 +139,15 @@ class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: Annotated[
         str | None,
         option("A path with `{name}` for one segment and, as the last, `{name*}` for all that follow.", kind="pattern"),
+    ] = None
+    regex: Annotated[
+        str | None,
+        option(
+            "A regex of PCRE2 that takes the whole normalised path, tried in the order of the configuration when "
+            "nothing else under its host and priority takes the path. Named groups are path parameters: "
+            "`/(?<year>\\d{4})/.*`. One that takes too many steps for a path does not match.",
+            kind="regex",
+        ),
     ] = None
     methods: Annotated[tuple[Method, ...], option("Any of these methods. Empty: every method.", single=True)] = ()
     headers: Annotated[

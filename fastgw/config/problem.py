@@ -38,6 +38,7 @@ CODES = {
     "FGW1212": "Options that contradict each other.",
     "FGW1213": "A route that leads nowhere.",
     "FGW1214": "A malformed key or cost of a limit, or one that its route does not have.",
+    "FGW1215": "A regex of a route that does not compile, is too long, or one of too many.",
     "FGW1220": "A malformed name of a user or group.",
     "FGW1301": "The configuration is well formed, but larger than a snapshot can hold.",
     "FGW1901": "Warning: two routes match the same requests.",

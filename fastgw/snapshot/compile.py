@@ -223,7 +223,8 @@ def routes_segment(
     upstreams = sorted({to for _, to in destinations.values() if isinstance(to, str)})
     rows = [_route_fields(w, config, index, name, routes[name], upstreams, slots) for index, name in enumerate(routes)]
     first, count = w.array("route", rows)
-    entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]
+    size, order = w.size_of("route"), {name: place for place, name in enumerate(config.routes)}
+    entries = [Entry(first + i * size, name, routes[name], order[name]) for i, name in enumerate(routes)]
     w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), **write_trie(w, entries)})
     return w.finish()
 
@@ -241,7 +242,8 @@ def _route_fields(
     match, params = route.match, params_of(route)
     steps, to = destination(route)
     fields: dict[str, int | Span] = {
-        "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
+        "name": w.text(name), "index": index,
+        "pattern": w.text(match.exact or match.prefix or match.pattern or match.regex or ""),
         "nparams": len(params), "params": w.texts(params),
         "strip": _strip(name, route),
         "chain": write_steps(w, name, steps, params, slots),

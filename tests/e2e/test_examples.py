@@ -1,0 +1,65 @@
+"""Examples are run as they are, but for their addresses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from .peers import origin, tell
+from .supervised import Gateway, connect, gateway
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def here(name: str, folder: Path, up: str) -> str:
+    """An example's text with ports that are free here, an upstream that answers, and nothing written elsewhere."""
+    text = re.sub(r"(127\.0\.0\.1|0\.0\.0\.0):80\d\d", "127.0.0.1:0", (EXAMPLES / name).read_text())
+    text = re.sub(r"127\.0\.0\.1:90\d\d", up, text)
+    if name.endswith(".toml"):
+        return text + f'\n[log.access]\nto = "{folder}/access.log"\n[admin]\nbind = "127.0.0.1:0"\n'
+    return text + f'\nlog: {{access: {{to: {folder}/access.log}}}}\nadmin: {{bind: "127.0.0.1:0"}}\nworkers: 1\n'
+
+
+def ask(gw: Gateway, path: str, listener: str = "web") -> tuple[int, dict[str, str], str]:
+    client = connect(gw.address(listener))
+    client.request("GET", path, headers={"connection": "close"})
+    answer = client.getresponse()
+    got = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+    client.close()
+    return got
+
+
+def test_regex_routes(tmp_path: Path) -> None:
+    with origin(tell) as up, gateway(tmp_path) as gw:
+        gw.start(here("regex-routes.yaml", tmp_path, up.address)).ready()
+        status, fields, body = ask(gw, "/articles/2024-05/some-title")
+        assert status == 200 and json.loads(body)["fields"]["x-article"] == ["2024/05/some-title"]
+        assert "ratelimit" in fields
+        status, _, body = ask(gw, "/articles/2024-13/some-title")  # no such month: the prefix of less priority
+        assert status == 200 and "x-article" not in json.loads(body)["fields"]
+        status, fields, _ = ask(gw, "/2024/05/a-b.htm")
+        assert (status, fields["location"]) == (301, "/articles/2024-05/a-b")
+        assert ask(gw, "/x/y.png")[::2] == (404, "no pictures here\n")
+        assert ask(gw, "/nowhere")[0] == 404
+        assert "fgw_regex_given_up_total" not in gw.admin("/metrics")[1]
+        assert ask(gw, "/" + "a" * 30 + ".html")[0] == 404
+
+
+def test_a_regex_that_takes_too_long_is_counted_and_told_once(tmp_path: Path) -> None:
+    text = """
+listeners: {web: {bind: "127.0.0.1:0"}}
+routes:
+  slow: {match: {regex: "/(a+)+"}, to: {static: {body: slow}}}
+  next: {match: {regex: "/a+b"}, to: {static: {body: next}}}
+"""
+    text += f'log: {{access: {{to: {tmp_path}/access.log}}}}\nadmin: {{bind: "127.0.0.1:0"}}\nworkers: 1\n'
+    with gateway(tmp_path) as gw:
+        gw.start(text).ready()
+        path = "/" + "a" * 4000
+        assert ask(gw, path)[2] == "slow"
+        for _ in range(3):
+            assert ask(gw, path + "b")[2] == "next"
+        assert 'fgw_regex_given_up_total{route="slow",listener="web"} 3' in gw.admin("/metrics")[1]
+        assert gw.stop() == 0
+        assert gw.stderr.read_text().count("route slow: its regex takes too many steps") == 1
