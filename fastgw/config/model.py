@@ -68,8 +68,8 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     proxy_protocol: Annotated[
         bool,
         option(
-            "Every connection begins with a PROXY protocol v1 line, taken only from trusted_proxies (on a unix socket "
-            "from whoever may open it); others are closed."
+            "Every connection begins with a PROXY protocol header, version 1 or 2, taken only from trusted_proxies (on "
+            "a unix socket from whoever may open it); others are closed."
         ),
     ] = False
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from .peers import origin, tell
+from .peers import exchange, origin, tell
 from .supervised import Gateway, connect, gateway
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -63,3 +63,18 @@ routes:
         assert 'fgw_regex_given_up_total{route="slow",listener="web"} 3' in gw.admin("/metrics")[1]
         assert gw.stop() == 0
         assert gw.stderr.read_text().count("route slow: its regex takes too many steps") == 1
+
+
+def test_proxy_protocol(tmp_path: Path) -> None:
+    text = here("proxy-protocol.yaml", tmp_path, "{up}").replace('"192.0.2.7"', '"127.0.0.0/8"')
+    with origin(tell) as up, gateway(tmp_path) as gw:
+        gw.start(text.replace("{up}", up.address)).ready()
+        v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([203, 0, 113, 5, 192, 0, 2, 1, 0, 1, 0, 80])
+        request = b"GET /users HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n"
+        for before, listener, client in (
+            (v2, "behind-balancer", "203.0.113.5"),
+            (b"PROXY TCP4 203.0.113.6 192.0.2.1 1 80\r\n", "behind-balancer", "203.0.113.6"),
+            (b"", "direct", "203.0.113.9"),
+        ):
+            got = exchange(gw.address(listener), before + request)
+            assert json.loads(got.partition(b"\r\n\r\n")[2])["fields"]["x-real-ip"] == [client]
