@@ -78,3 +78,18 @@ def test_proxy_protocol(tmp_path: Path) -> None:
         ):
             got = exchange(gw.address(listener), before + request)
             assert json.loads(got.partition(b"\r\n\r\n")[2])["fields"]["x-real-ip"] == [client]
+
+
+def test_toml(tmp_path: Path) -> None:
+    with origin(tell) as up, gateway(tmp_path) as gw:
+        gw.config = tmp_path / "fastgw.toml"
+        gw.start(here("routing.toml", tmp_path, up.address)).ready()
+        status, fields, _ = ask(gw, "/articles/2024/x")
+        assert (status, fields["location"]) == (302, "/archive/2024")
+        assert ask(gw, "/admin/x")[::2] == (403, "not from here\n")
+        [kept] = (tmp_path / "state" / "fastgw").glob("last-good-*")
+        assert kept.name.endswith(".toml")
+        assert gw.reload(gw.config.read_text().replace("not from here", "never"))["ok"]
+        assert ask(gw, "/admin/x")[2] == "never\n"
+        told = gw.reload(gw.config.read_text() + "nonsense = 1\n")
+        assert not told["ok"] and "nonsense" in "\n".join(gw.line("reload refused")["reasons"])
