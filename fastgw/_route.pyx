@@ -101,17 +101,37 @@ def normal(bytes method not None, bytes raw not None, int slashes=0, bint merge_
         free(place)
 
 
+cdef c.fgw_regexes *compiled(const char *segment) except? NULL:
+    """The regexes of a checked segment; NULL: it holds no routes."""
+    cdef char err[256]
+    cdef c.fgw_regexes *made
+    if (<const c.fgw_l_seg *>segment).kind != c.FGW_SEG_ROUTES:
+        return NULL
+    made = c.fgw_regexes_new(segment)
+    if made is NULL:
+        raise MemoryError("Router")
+    if c.fgw_regexes_compile(made, 0xFFFFFFFF, err, sizeof(err)) < 0:
+        c.fgw_regexes_free(made)
+        raise ValueError(err.decode())
+    return made
+
+
 cdef class Router:
     """The routes of one segment. Owns a copy of its bytes; raises ValueError when they are not well formed."""
     cdef bytes segment
     cdef c.fgw_target_policy policy
+    cdef c.fgw_regexes *regexes
 
     def __cinit__(self, bytes segment not None, int slashes=0, bint merge_slashes=True):
         why = c.fgw_seg_check(<const char *>segment, len(segment))
         if why is not NULL:
             raise ValueError(why.decode())
         self.segment = segment
+        self.regexes = compiled(<const char *>segment)
         self.policy.slashes, self.policy.merge_slashes = slashes, merge_slashes
+
+    def __dealloc__(self):
+        c.fgw_regexes_free(self.regexes)
 
     def find(self, bytes head not None) -> Found:
         """Route one request, given as its HTTP/1.1 head with the empty line at the end.
@@ -146,6 +166,7 @@ cdef class Router:
         request.host = self.host_of(&h, &target, host)
         request.path, request.query = target.path, target.query
         request.method, request.method_id, request.head = c.fgw_head_method(&h), h.method, &h
+        request.regexes = self.regexes
         return self.answer(&request)
 
     cdef c.fgw_str host_of(self, c.fgw_head *h, c.fgw_target *target, char *place):

@@ -23,6 +23,7 @@ class Totals(TypedDict):
     upstream_failures: int
     gateway_errors: int
     step_errors: int
+    regex_given_up: int
     connects: int
     connect_failures: int
     in_flight: int

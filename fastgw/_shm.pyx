@@ -14,10 +14,8 @@ from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastgw._c cimport drain as d
-from fastgw._c cimport endpoint as e
-from fastgw._c cimport shm as c
-from fastgw._c cimport stats as s
+from fastgw._c cimport drain as d, endpoint as e
+from fastgw._c cimport shm as c, stats as s
 
 from fastgw.errors import FastgwError
 
@@ -124,6 +122,7 @@ cdef class Shm:
             "sum_us": t.sum_us, "bucket": [t.bucket[i] for i in range(s.FGW_STATS_BUCKETS)], "retries": t.retries,
             "upstream_failures": t.upstream_failures, "gateway_errors": t.gateway_errors, "connects": t.connects,
             "step_errors": t.step_errors, "connect_failures": t.connect_failures, "in_flight": t.in_flight,
+            "regex_given_up": t.regex_given_up,
         }
 
     def clear(self, uint32_t slot) -> None:

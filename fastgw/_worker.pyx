@@ -101,6 +101,10 @@ cdef class Worker:
     def segment_has(self, uint64_t hash) -> bool:
         return c.fgw_worker_segment_has(self.w, hash)
 
+    def compile(self, uint32_t most) -> int:
+        """Compile up to `most` patterns of routes that prepare would else compile; how many are left."""
+        return c.fgw_worker_compile(self.w, most)
+
     def prepare(self, uint64_t root_hash) -> None:
         """Make the snapshot of this root ready, in place of one prepared before. Nothing serves it yet. Refused."""
         cdef char err[ERR]

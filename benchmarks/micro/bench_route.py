@@ -24,8 +24,8 @@ from fastgw.snapshot.compile import routes_of, routes_segment  # noqa: E402
 
 INSTRUCTIONS_MAX, RATIO_MAX = 450, 1.3
 RESULT = ROOT / "benchmarks/results/router.json"
-SOURCES = ["policy/layout", "policy/route", "policy/match", "http/fields", "http/head", "http/target", "http/chars",
-           "http/scan", "base/hash", "base/err", "base/str", "base/check", "base/num"]  # fmt: skip
+SOURCES = ["policy/layout", "policy/route", "policy/regex", "policy/match", "http/fields", "http/head", "http/target",
+           "http/chars", "http/scan", "base/hash", "base/err", "base/str", "base/check", "base/num"]  # fmt: skip
 
 
 def build(folder: Path) -> Path:
@@ -34,7 +34,7 @@ def build(folder: Path) -> Path:
     program = folder / "route_find"
     sources = ["benchmarks/micro/route_find.c", *(f"src_c/{name}.c" for name in SOURCES)]
     flags = [*words["FGW_STD"].split(), *words["FGW_OPT"].split()]
-    subprocess.run(["cc", *flags, "-o", str(program), *sources], check=True, cwd=ROOT)
+    subprocess.run(["cc", *flags, "-o", str(program), *sources, "-lpcre2-8"], check=True, cwd=ROOT)
     return program
 
 

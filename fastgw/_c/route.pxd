@@ -60,10 +60,31 @@ cdef extern from "http/target.h" nogil:
 
 cdef extern from "policy/layout.h" nogil:
     const int FGW_PARAMS_MAX
+    const int FGW_REGEX_MAX
+    const int FGW_REGEXES_MAX
+    enum fgw_seg_kind:
+        FGW_SEG_ROUTES
+    struct fgw_l_seg:
+        uint16_t kind
     struct fgw_l_route:
         uint32_t index
         uint8_t nparams
     const char *fgw_seg_check(const void *seg, size_t size)
+
+
+cdef extern from "policy/regex.h" nogil:
+    struct fgw_regexes:
+        pass
+    struct fgw_regex_info:
+        char error[160]
+        uint32_t offset, nnames
+        int first
+        fgw_str names[16]
+    fgw_regexes *fgw_regexes_new(const void *seg)
+    void fgw_regexes_free(fgw_regexes *s)
+    int fgw_regexes_compile(fgw_regexes *s, uint32_t most, char *err, size_t err_n)
+    fgw_regexes *fgw_regexes_of(fgw_str pattern, fgw_regex_info *out)
+    bint fgw_regexes_match(fgw_regexes *s, uint32_t i, fgw_str path, fgw_str *params)
 
 
 cdef extern from "policy/route.h" nogil:
@@ -71,6 +92,7 @@ cdef extern from "policy/route.h" nogil:
         fgw_str host, path, query, method
         const fgw_head *head
         uint8_t method_id
+        fgw_regexes *regexes
     struct fgw_route_out:
         const fgw_l_route *route
         fgw_str params[16]

@@ -37,6 +37,7 @@ cdef extern from "core/stats.h" nogil:
         uint64_t connects
         uint64_t connect_failures
         uint64_t in_flight
+        uint64_t regex_given_up
 
     const uint32_t *fgw_stats_bounds()
     fgw_gauges *fgw_stats_gauges(fgw_shm *m, uint32_t column)

@@ -27,6 +27,7 @@ cdef extern from "core/worker.h" nogil:
     int fgw_worker_segment_add(fgw_worker *w, int fd, char *err, size_t err_n)
     int fgw_worker_segment_add_bytes(fgw_worker *w, const void *p, size_t n, char *err, size_t err_n)
     bool_t fgw_worker_segment_has(const fgw_worker *w, uint64_t hash)
+    uint32_t fgw_worker_compile(fgw_worker *w, uint32_t most)
     fgw_snapshot *fgw_worker_prepare(fgw_worker *w, uint64_t root_hash, char *err, size_t err_n)
     void fgw_worker_commit(fgw_worker *w, fgw_snapshot *s)
     void fgw_worker_discard(fgw_worker *w, fgw_snapshot *s)

@@ -14,7 +14,7 @@ FINDINGS, BAD_CONFIG = 1, 78
 
 config_option = click.option(
     "-c", "--config", "path", metavar="FILE", required=True, envvar="FASTGW_CONFIG",
-    type=click.Path(path_type=Path), help="The configuration: YAML, or JSON in a file ending in .json.",
+    type=click.Path(path_type=Path), help="The configuration: YAML, or JSON or TOML in a file so named.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from fastgw.config.model import Answer, Config, Route, Step
+from fastgw.config.rules_match import PATHS
 
 from .common import config_option, emit, json_option, read, table
 
@@ -16,6 +17,7 @@ from .common import config_option, emit, json_option, read, table
 def command(path: Path, as_json: bool) -> None:
     """List the routes, those first that win over others where both match."""
     config = read(path, as_json).config
+    # A stable sort: regexes, which are all of one rank, stay in the order in which they are tried.
     rows = [describe(config, name, route) for name, route in sorted(config.routes.items(), key=precedence)]
     if as_json:
         emit(rows)
@@ -25,11 +27,13 @@ def command(path: Path, as_json: bool) -> None:
 
 
 def precedence(item: tuple[str, Route]) -> tuple[Any, ...]:
-    """Sort key: priority, host exact before longest wildcard before any, exact before pattern before longest prefix,
-    methods given, more headers, more query, name."""
+    """Sort key: priority, host exact before longest wildcard before any, exact before pattern before longest prefix
+    before regex, methods given, more headers, more query, name; regexes as they are written."""
     name, route = item
     match = route.match
     host = min(((2 if not h else 1 if h.startswith("*") else 0), -h.count("."), h) for h in match.hosts or ("",))
+    if match.regex is not None:
+        return (-route.priority, host, 3)
     return (-route.priority, host, *_path_order(route), not match.methods, -len(match.headers), -len(match.query), name)
 
 
@@ -47,7 +51,7 @@ def _path_order(route: Route) -> tuple[int, tuple[tuple[int, str], ...], int, st
 def describe(config: Config, name: str, route: Route) -> dict[str, Any]:
     """One route as plain data."""
     match = route.match
-    kind = next((kind for kind in ("exact", "pattern", "prefix") if getattr(match, kind) is not None), "prefix")
+    kind = next((kind for kind in PATHS if getattr(match, kind) is not None), "prefix")
     return {
         "route": name,
         "priority": route.priority,
@@ -65,7 +69,7 @@ def describe(config: Config, name: str, route: Route) -> dict[str, Any]:
 
 
 def _path(kind: str, text: str) -> str:
-    return text if kind != "prefix" else f"{text.rstrip('/')}/…"
+    return {"prefix": f"{text.rstrip('/')}/…", "regex": f"~ {text}"}.get(kind, text)
 
 
 def _kind(step: Step) -> str:

@@ -8,6 +8,7 @@ from .addresses import parse_address, parse_bind, parse_cidr, parse_host_pattern
 from .model_types import NAME_PATTERN
 from .paths import check_path, parse_pattern
 from .problem import Fault
+from .regexes import parse_regex
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}|0|[1-9][0-9]{0,9}", re.ASCII)
@@ -147,6 +148,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "path": check_path,
     "query": query_value,
     "pattern": _same(parse_pattern),
+    "regex": _same(parse_regex),
     "template": template_text,
     "use": use,
     "value": field_value,

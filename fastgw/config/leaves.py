@@ -16,7 +16,7 @@ NOUNS = {
     "limit_key": "client_ip, route, header:NAME, query:NAME, cookie:NAME or path:NAME", "limit_name": "a limit's name",
     "use": "module:Class", "folder": "a path of a folder",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
-    "path": "a path", "query": "text", "pattern": "a path pattern", "template": "text",
+    "path": "a path", "query": "text", "pattern": "a path pattern", "regex": "a regex", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",
 }  # fmt: skip
 

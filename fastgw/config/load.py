@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 from fastgw.errors import ConfigErrors
 
-from . import json_marks, yaml_marks
+from . import json_marks, toml_marks, yaml_marks
 from .convert import Converter
 from .expand import Expander, read_regular
 from .model import Config
 from .nodes import MAX_BYTES, Node, Unreadable
 from .problem import Fault, Problem
 
-Format = Literal["yaml", "json"]
+Format = Literal["yaml", "json", "toml"]
+_PARSE = {"yaml": yaml_marks.parse, "json": json_marks.parse, "toml": toml_marks.parse}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,20 @@ class Loaded:
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Loaded:
-    """Read a file: JSON if its name ends in .json, else YAML. `env` stands for the environment, `${file:}` is relative
-    to the file's folder. Raises ConfigErrors."""
+    """Read a file: JSON or TOML if its name ends in .json or .toml, else YAML. `env` stands for the environment,
+    `${file:}` is relative to the file's folder. Raises ConfigErrors."""
     path = Path(path)
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise _whole(str(path), "FGW1001", f"cannot be read: {error.strerror}") from None
-    kind: Format = "json" if path.suffix.lower() == ".json" else "yaml"
-    return loads(_decode(str(path), data), str(path), kind, env=env, base=path.parent)
+    return loads(_decode(str(path), data), str(path), format_of(path), env=env, base=path.parent)
+
+
+def format_of(path: Path) -> Format:
+    """What a file of this name holds."""
+    formats: dict[str, Format] = {".json": "json", ".toml": "toml"}
+    return formats.get(path.suffix.lower(), "yaml")
 
 
 def loads(
@@ -65,7 +71,7 @@ def loads(
     if len(text) > MAX_BYTES:
         raise _whole(name, "FGW1001", f"longer than {MAX_BYTES:,} characters")
     try:
-        source, tree = (json_marks if format == "json" else yaml_marks).parse(name, text)
+        source, tree = _PARSE[format](name, text)
     except Unreadable as error:
         raise ConfigErrors([error.problem]) from None
     expander = Expander(os.environ if env is None else env, Path(base))

@@ -9,7 +9,7 @@
 Values are in their final unit here: milliseconds, bytes, bytes a second. A bare item where a list is meant, and a
 bare address where an endpoint is meant, have become the list and the endpoint. Hosts are in lower case. Of a loaded
 configuration the names in `to` and `listeners` are known to exist. `paths.parse_pattern` and `template.parse` take
-`Match.pattern` and the templates apart.
+`Match.pattern` and the templates apart, `regexes.parse_regex` compiles `Match.regex`.
 """
 
 from typing import Annotated, Any, Literal
@@ -71,8 +71,8 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     proxy_protocol: Annotated[
         bool,
         option(
-            "Every connection begins with a PROXY protocol v1 line, taken only from trusted_proxies (on a unix socket "
-            "from whoever may open it); others are closed."
+            "Every connection begins with a PROXY protocol header, version 1 or 2, taken only from trusted_proxies (on "
+            "a unix socket from whoever may open it); others are closed."
         ),
     ] = False
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
@@ -131,7 +131,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a request must look like. At most one of exact, prefix and pattern; none of them: every path."""
+    """What a request must look like. At most one of exact, prefix, pattern and regex; none of them: every path."""
 
     hosts: Annotated[
         tuple[HostPattern, ...],
@@ -142,6 +142,15 @@ class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: Annotated[
         str | None,
         option("A path with `{name}` for one segment and, as the last, `{name*}` for all that follow.", kind="pattern"),
+    ] = None
+    regex: Annotated[
+        str | None,
+        option(
+            "A regex of PCRE2 that takes the whole normalised path, tried in the order of the configuration when "
+            "nothing else under its host and priority takes the path. Named groups are path parameters: "
+            "`/(?<year>\\d{4})/.*`. One that takes too many steps for a path does not match.",
+            kind="regex",
+        ),
     ] = None
     methods: Annotated[tuple[Method, ...], option("Any of these methods. Empty: every method.", single=True)] = ()
     headers: Annotated[

@@ -1,4 +1,4 @@
-"""A document as a tree in which everything knows its place. Both readers, YAML and JSON, make this tree.
+"""A document as a tree in which everything knows its place. All readers, YAML, JSON and TOML, make this tree.
 
 Scalars keep their text; what a plain scalar means is decided by YAML 1.2's core schema here, once:
 `on`, `yes` and `12:30` are strings, `012` is twelve.

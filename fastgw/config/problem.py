@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 CODES = {
     "FGW1001": "The file cannot be read, or is too large.",
     "FGW1002": "The document is not UTF-8 text, or holds a character that a document may not hold.",
-    "FGW1003": "The document is not well-formed YAML or JSON.",
+    "FGW1003": "The document is not well-formed YAML, JSON or TOML.",
     "FGW1004": "A key is written twice in one mapping.",
     "FGW1005": "A YAML feature that configurations do not use: tags, several documents, mappings as keys.",
     "FGW1006": "The document is nested too deeply, or its aliases expand to too much.",
@@ -40,6 +40,7 @@ CODES = {
     "FGW1215": "A malformed name of a plugin, or of a folder of plugins.",
     "FGW1216": "A plugin that cannot be loaded.",
     "FGW1217": "Settings that their plugin does not take.",
+    "FGW1218": "A regex of a route that does not compile, is too long, or one of too many.",
     "FGW1220": "A malformed name of a user or group.",
     "FGW1301": "The configuration is well formed, but larger than a snapshot can hold.",
     "FGW1901": "Warning: two routes match the same requests.",

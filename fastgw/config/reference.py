@@ -21,9 +21,10 @@ _INTRO = """\
 
 <!-- Generated from fastgw/config/ by `make gen`. Do not edit. -->
 
-A configuration is one YAML document (YAML 1.2: `on` and `yes` are text, `012` is twelve), or JSON in a file whose name
-ends in `.json`. Unknown keys are errors. `fastgw check -c FILE` tells every error at once; `fastgw schema` prints the
-[JSON Schema](schema.json). Anchors, aliases and merge keys (`<<`) may be used; tags may not.
+A configuration is one YAML document (YAML 1.2: `on` and `yes` are text, `012` is twelve), or JSON or TOML in a file
+whose name ends in `.json` or `.toml`. Unknown keys are errors; so are TOML's dates and times. `fastgw check -c FILE`
+tells every error at once; `fastgw schema` prints the [JSON Schema](schema.json). Anchors, aliases and merge
+keys (`<<`) of YAML may be used; tags may not.
 
 | what | how it is written |
 |---|---|

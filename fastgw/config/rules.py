@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, rules_limits, template
+from . import checks, rules_limits, rules_match, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     KINDS,
@@ -30,6 +30,7 @@ from .model import (
 from .nodes import Node, join
 from .paths import arriving, parse_pattern
 from .problem import Fault
+from .rules_match import key_of as _key
 from .shape import fields_of
 
 if TYPE_CHECKING:
@@ -40,20 +41,6 @@ def apply(conv: "Converter", value: Any, node: Node, path: str) -> None:
     """Run the rules of one object."""
     for rule in RULES.get(type(value), ()):
         rule(conv, value, node, path)
-
-
-def _key(node: Node, name: str) -> Node:
-    """The key node of this name; the mapping itself if it came from elsewhere."""
-    return next((key for key, _ in node.items if key.text == name), node)
-
-
-def match_one_path(conv: "Converter", value: Match, node: Node, path: str) -> None:
-    written = [
-        key.text for key, item in node.items if key.text in ("exact", "prefix", "pattern") and not item.is_empty()
-    ]
-    for name in written[1:]:
-        fault = Fault("FGW1212", f"`{name}` beside `{written[0]}`", expected="only one of exact, prefix and pattern")
-        conv.fail(_key(node, name), f"{path}.{name}", fault)
 
 
 def one_key(conv: "Converter", value: Step | Answer, node: Node, path: str) -> None:
@@ -174,12 +161,9 @@ def route_strip(conv: "Converter", value: Route, node: Node, path: str) -> None:
 
 def route_templates(conv: "Converter", value: Route, node: Node, path: str) -> None:
     """Every variable of every template of the route is one that exists here."""
-    match = node.get("match")
-    pattern = match.get("pattern") if match is not None else None
-    if pattern is not None and value.match.pattern is None:
+    params = rules_match.params(value, node)
+    if params is None:
         return  # the pattern itself is bad
-    segments = parse_pattern(value.match.pattern) if value.match.pattern is not None else ()
-    params = [segment.text for segment in segments if segment.param]
     for text, at in _templates(node, path):
         try:
             template.parse(text.text)
@@ -246,35 +230,6 @@ def _bound(value: Config, node: Node) -> Iterator[tuple[str, str, Node]]:
             yield join("listeners", name) + ".bind", text, items.get(text, bind)
     if value.admin.bind is not None:
         yield "admin.bind", value.admin.bind, admin.get("bind") or admin
-
-
-def same_matches(conv: "Converter", value: Config, node: Node, path: str) -> None:
-    """Two routes with one match: only their names decide which wins."""
-    seen: dict[tuple, str] = {}
-    routes = node.get("routes")
-    for name, route in sorted(value.routes.items()):
-        for key in _match_keys(route):
-            first = seen.setdefault(key, name)
-            if first != name:
-                at = _key(routes, name) if routes is not None else node
-                fault = Fault("FGW1901", f"matches the same requests as the route `{first}`, which wins by its name",
-                              hint="give one of them a higher priority")  # fmt: skip
-                conv.warn(at, join("routes", name), fault)
-                break
-
-
-def _match_keys(route: Route) -> Iterator[tuple]:
-    """What a route matches, once for each host and listener, with the names of parameters left out."""
-    match = route.match
-    pattern = (
-        tuple(s._replace(text="") if s.param else s for s in parse_pattern(match.pattern)) if match.pattern else None
-    )
-    headers = frozenset((name.lower(), value) for name, value in match.headers.items())
-    where = (match.exact, match.prefix or ("/" if not (match.exact or pattern) else None), pattern)
-    rest = (frozenset(match.methods), headers, frozenset(match.query.items()), route.priority)
-    for host in match.hosts or (None,):
-        for listener in route.listeners or (None,):
-            yield (listener, host, *where, *rest)
 
 
 def trust(conv: "Converter", value: Config, node: Node, path: str) -> None:
@@ -357,7 +312,7 @@ def known_accounts(conv: "Converter", value: Config, node: Node, path: str) -> N
 
 
 RULES: dict[type, tuple[Any, ...]] = {
-    Match: (match_one_path,),
+    Match: (rules_match.one_path, rules_match.regex_begin),
     Step: (one_key,),
     Answer: (one_key,),
     HeaderEdits: (writable_edits,),
@@ -369,7 +324,7 @@ RULES: dict[type, tuple[Any, ...]] = {
     RateLimit: (rules_limits.rate_limit,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
-        binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts,
-        rules_limits.shared_names,
+        binds, rules_match.same_matches, rules_match.regexes, trust, unseen_fields, unseen_paths, unused_upstreams,
+        known_accounts, rules_limits.shared_names,
     ),
 }

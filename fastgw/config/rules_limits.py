@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import limits
+from . import limits, rules_match
 from .model import Concurrency, Config, RateLimit, Route
 from .model_traffic import KEYS_MAX
 from .nodes import Node, join
-from .paths import parse_pattern
 from .problem import Fault
 
 if TYPE_CHECKING:
@@ -45,11 +44,9 @@ def steps_of(node: Node, path: str) -> Iterator[tuple[Node, str]]:
 
 def route_keys(conv: "Converter", value: Route, node: Node, path: str) -> None:
     """What a limit counts by must be something that requests of its route have."""
-    pattern = value.match.pattern
-    match = node.get("match")
-    if pattern is None and match is not None and match.get("pattern") is not None:
+    params = rules_match.params(value, node)
+    if params is None:
         return  # the pattern itself is bad
-    params = [segment.text for segment in parse_pattern(pattern) if segment.param] if pattern is not None else []
     for limit, at in steps_of(node, path):
         by = limit.get("by")
         if by is not None and by.kind == "list" and len(by.items) > KEYS_MAX:
@@ -57,7 +54,8 @@ def route_keys(conv: "Converter", value: Route, node: Node, path: str) -> None:
         for item in [] if by is None else by.items if by.kind == "list" else [by]:
             kind, _, name = item.text.partition(":")
             if kind == "path" and name and name not in params:
-                has = f"one of {', '.join(params)}" if params else "a route with a `match.pattern`"
+                none = "a route with a `match.pattern`, or named groups in `match.regex`"
+                has = f"one of {', '.join(params)}" if params else none
                 conv.fail(item, f"{at}.by", Fault("FGW1214", f"the route has no path parameter `{name}`", expected=has))
 
 

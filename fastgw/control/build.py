@@ -21,7 +21,7 @@ import msgspec
 
 from fastgw import _process
 from fastgw._shm import seg_memfd
-from fastgw.config.load import Loaded, load, loads
+from fastgw.config.load import Loaded, format_of, load, loads
 from fastgw.config.model import Config
 from fastgw.errors import ConfigErrors
 from fastgw.plugin.catalogue import Catalogue, examine
@@ -56,7 +56,7 @@ def read(request: ch.Build) -> Loaded:
         return load(request.path)
     path = Path(request.path)
     text = Path(request.document).read_text(encoding="utf-8")
-    return loads(text, request.document, "json" if path.suffix.lower() == ".json" else "yaml", base=path.parent)
+    return loads(text, request.document, format_of(path), base=path.parent)
 
 
 def plugins_of(loaded: Loaded) -> Catalogue:

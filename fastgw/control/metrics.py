@@ -25,8 +25,9 @@ _LE = tuple(f"{us / 1e6:g}" for us in BOUNDS_US)
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 _Field = Literal["in_flight", "upstream_failures", "retries", "connects", "connect_failures"]
-_EVENTS: tuple[Literal[_Field, "gateway_errors", "step_errors"], ...] = (
+_EVENTS: tuple[Literal[_Field, "gateway_errors", "step_errors", "regex_given_up"], ...] = (
     "retries", "upstream_failures", "gateway_errors", "step_errors", "connects", "connect_failures", "in_flight",
+    "regex_given_up",
 )
 
 Labels = dict[str, str]
@@ -104,6 +105,9 @@ def _requests(found: Found) -> Iterator[Iterator[str]]:
     yield each("fgw_retries_total", "Requests that took more than one try.", (t["retries"] for _, t in found))
     yield each("fgw_gateway_errors_total", "Failures answered by the gateway.", (t["gateway_errors"] for _, t in found))
     yield each("fgw_step_errors_total", "Bodies that a step could not process.", (t["step_errors"] for _, t in found))
+    given_up = ((labels, t["regex_given_up"]) for labels, t in found if t["regex_given_up"])
+    text = "Requests for which a route's regex took too many steps; it then does not match."
+    yield _family("fgw_regex_given_up_total", "counter", text, given_up)
 
 
 _UPSTREAM: tuple[tuple[_Field, str, str, str], ...] = (

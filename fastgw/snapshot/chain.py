@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from fastgw import _layout
-from fastgw.config import limits, template
+from fastgw.config import limits, rules_match, template
 from fastgw.config.model import Answer, Concurrency, HeaderEdits, RateLimit, Redirect, Route, Static, Step
-from fastgw.config.paths import parse_pattern
 from fastgw.config.rules_limits import burst_of
 from fastgw.plugin.catalogue import Plugins
 
@@ -31,9 +30,8 @@ Destination = str | Static | Redirect
 
 
 def params_of(route: Route) -> list[str]:
-    """The names of a route's path parameters, in the order of the pattern."""
-    pattern = route.match.pattern
-    return [] if pattern is None else [segment.text for segment in parse_pattern(pattern) if segment.param]
+    """The names of a route's path parameters, in the order of the pattern or regex."""
+    return rules_match.params_of(route.match)
 
 
 def destination(route: Route) -> tuple[Sequence[Step], Destination]:

@@ -252,7 +252,8 @@ def routes_segment(
         for index, (name, route) in enumerate(routes.items())
     ]
     first, count = w.array("route", rows)
-    entries = [Entry(first + index * w.size_of("route"), name, routes[name]) for index, name in enumerate(routes)]
+    size, order = w.size_of("route"), {name: place for place, name in enumerate(config.routes)}
+    entries = [Entry(first + i * size, name, routes[name], order[name]) for i, name in enumerate(routes)]
     keys = w.numbers(hooks.keys, 8)
     w.fill_top({"upstreams": w.texts(upstreams), "routes": (first, count), "hooks": keys, **write_trie(w, entries)})
     return w.finish()
@@ -272,7 +273,8 @@ def _route_fields(
     match, params = route.match, params_of(route)
     chain, to = destination(route)
     fields: dict[str, int | Span] = {
-        "name": w.text(name), "pattern": w.text(match.exact or match.prefix or match.pattern or ""), "index": index,
+        "name": w.text(name), "index": index,
+        "pattern": w.text(match.exact or match.prefix or match.pattern or match.regex or ""),
         "nparams": len(params), "params": w.texts(params),
         "strip": _strip(name, route),
         "chain": write_steps(w, name, chain, params, slots, hooks),

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import Segment, parse_pattern
+from fastgw.config.regexes import parse_regex
 
 LITERAL, PARAM, REST = 0, 1, 2
 
@@ -63,19 +64,22 @@ def shape(segments: Sequence[Segment]) -> tuple[int, ...]:
 
 
 def path_rank(match: Match) -> tuple[int, tuple[int, ...]]:
-    """Exact before pattern before the longest prefix; no path at all is the shortest."""
+    """Exact before pattern before the longest prefix, of which no path at all is the shortest, before regex."""
     if match.exact is not None:
         return 0, ()
     if match.pattern is not None:
         return 1, shape(parse_pattern(match.pattern))
+    if match.regex is not None:
+        return 3, ()
     prefix = match.prefix or ""
     return 2, (prefix.endswith("/") - 2 * prefix.count("/"),)  # "/a" takes what "/a/" does, and "/a" too
 
 
-def rank(name: str, match: Match, priority: int, host: str) -> tuple[object, ...]:
-    """The sort key of a route that fits; `host` is its `narrowest`."""
+def rank(name: str, match: Match, priority: int, host: str, order: int) -> tuple[object, ...]:
+    """The sort key of a route that fits; `host` is its `narrowest`, `order` its place in the configuration."""
     return (
-        -priority, host_rank(host), path_rank(match), not match.methods, -len(match.headers), -len(match.query), name,
+        -priority, host_rank(host), path_rank(match), order if match.regex is not None else 0,
+        not match.methods, -len(match.headers), -len(match.query), name,
     )  # fmt: skip
 
 
@@ -85,6 +89,8 @@ def path_fits(match: Match, path: str) -> bool:
         return path == match.exact
     if match.pattern is not None:
         return _pattern_fits(parse_pattern(match.pattern), path)
+    if match.regex is not None:
+        return path.startswith("/") and parse_regex(match.regex).match(path) is not None
     if match.prefix is None:
         return True
     return path == match.prefix or path.startswith(match.prefix if match.prefix.endswith("/") else match.prefix + "/")
@@ -125,6 +131,8 @@ def _path_missed(match: Match, path: str) -> str:
         return f"path {path} is not {match.exact}"
     if match.pattern is not None:
         return f"path {path} does not have the pattern {match.pattern}"
+    if match.regex is not None:
+        return f"path {path} does not match the regex {match.regex}"
     return f"path {path} is not below the prefix {match.prefix}"
 
 
@@ -138,6 +146,8 @@ def beaten(name: str, route: Route, winner_name: str, winner: Route, host: str) 
         return f"host {my_host or 'any'} is wider than {their_host}"
     if path_rank(mine) != path_rank(theirs):
         return _path_beaten(mine, theirs)
+    if mine.regex is not None:
+        return f"regexes are tried in the order of the configuration, and {winner_name} is written before"
     if bool(mine.methods) != bool(theirs.methods):
         return f"names no method, {winner_name} does"
     for what, have, has in (("headers", mine.headers, theirs.headers), ("query parameters", mine.query, theirs.query)):
@@ -159,7 +169,7 @@ def _path_beaten(mine: Match, theirs: Match) -> str:
 
 def described(match: Match) -> str:
     """The path part of a match in words."""
-    for kind in ("exact", "pattern", "prefix"):
+    for kind in ("exact", "pattern", "prefix", "regex"):
         if (path := getattr(match, kind)) is not None:
             return f"{kind} {path}"
     return "every path"

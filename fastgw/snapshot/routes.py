@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fastgw import _layout, _route
 from fastgw.config.model import Match, Route
 from fastgw.config.paths import parse_pattern
+from fastgw.config.rules_match import params_of
 from fastgw.errors import FastgwError
 
 from .layout import SegmentWriter, Span
@@ -23,11 +24,12 @@ class SnapshotError(FastgwError):
 
 
 class Entry(NamedTuple):
-    """One route to be put into the trie. `at`: the offset of its record."""
+    """One route to be put into the trie. `at`: the offset of its record; `order`: its place in the configuration."""
 
     at: int
     name: str
     route: Route
+    order: int
 
 
 class _Leaf:
@@ -57,6 +59,7 @@ class _Node:
         self.nparams = (parent.nparams if parent else 0) + (kind == _layout.NODE_PARAM)
         self.children: dict[bytes, _Node] = {}
         self.roots: list[_Node] = []
+        self.regexes: list[_Regex] = []
         self.param: _Node | None = None
         self.leaf: _Leaf | None = None
         self.rest: _Leaf | None = None
@@ -148,16 +151,33 @@ class _Node:
                 yield leaf
 
 
+class _Regex(NamedTuple):
+    """A regex below one root, and its route's leaf there. `number`: of the route's regex in the segment."""
+
+    number: int
+    leaf: _Leaf
+
+
 class _Hosts:
     """The roots of all paths: one for each host pattern ("": any host) and priority."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], regexes: Sequence[Entry]) -> None:
+        """`regexes`: those of the entries that have one, in the order in which they are tried."""
         self.roots: dict[str, dict[int, _Node]] = {}
+        numbers = {entry.name: number for number, entry in enumerate(regexes)}
         for entry in entries:
             for host in dict.fromkeys(entry.route.match.hosts or [""]):
                 priorities = self.roots.setdefault(host, {})
                 root = priorities.setdefault(entry.route.priority, _Node(_layout.NODE_ROOT))
-                _add_path(root, entry)
+                if entry.name in numbers:
+                    leaf = _Leaf(len(params_of(entry.route.match)))
+                    leaf.entries.append(entry)
+                    root.regexes.append(_Regex(numbers[entry.name], leaf))
+                else:
+                    _add_path(root, entry)
+        for priorities in self.roots.values():
+            for root in priorities.values():
+                root.regexes.sort(key=lambda regex: regex.number)
 
     def tried(self, host: str) -> list[_Node]:
         """The roots that a request under this pattern and no narrower one tries, in order of precedence."""
@@ -243,7 +263,8 @@ def write_trie(w: SegmentWriter, entries: Sequence[Entry]) -> dict[str, Span]:
     """Write the trie of these routes. Returns the fields of the record `routes` that name it.
 
     Raises SnapshotError for a route that is too deep."""
-    hosts = _Hosts(entries)
+    regexes = sorted((entry for entry in entries if entry.route.match.regex is not None), key=lambda entry: entry.order)
+    hosts = _Hosts(entries, regexes)
     tops = hosts.tops()
     exact, wild, default = tops
     below = [root for host in sorted(hosts.roots) for _, root in sorted(hosts.roots[host].items())]
@@ -256,7 +277,7 @@ def write_trie(w: SegmentWriter, entries: Sequence[Entry]) -> dict[str, Span]:
     leaves = []
     for node in nodes:
         node.inherit()
-        leaves += list(node.leaves())
+        leaves += [*node.leaves(), *(regex.leaf for regex in node.regexes)]
     _place(w, nodes, "node")
     _place(w, leaves, "leaf")
     for node in nodes:
@@ -266,6 +287,7 @@ def write_trie(w: SegmentWriter, entries: Sequence[Entry]) -> dict[str, Span]:
     return {
         "nodes": (nodes[0].at, len(nodes)) if nodes else (0, 0),
         "leaves": (leaves[0].at, len(leaves)) if leaves else (0, 0),
+        "regexes": w.array("regex", [{"text": w.text(e.route.match.regex or ""), "route": e.at} for e in regexes]),
         **_edges(w, edges),
         "segment_max": max((len(child.key()) for child in found), default=0),
         "hosts": exact.at, "wilds": wild.at, "any": default.at, "wild_labels": hosts.wild_labels(),
@@ -288,8 +310,18 @@ def _node_fields(w: SegmentWriter, node: _Node) -> dict[str, int | Span]:
         "kind": node.kind, "nparams": node.nparams, "fanout": node.fanout(),
         "parent": _at(node.parent), "text": w.text(node.text or b""), "only": _at(only), "param": _at(node.param), "leaf": _at(node.leaf),  # noqa: E501
         "rest": _at(node.rest), "ended": _at(node.ended), "goes_on": _at(node.goes_on),
-        "roots": w.array("try", [{"firsts": root.firsts(), "root": root.at} for root in node.roots]),
+        **_tries(w, node.roots),
     }  # fmt: skip
+
+
+def _tries(w: SegmentWriter, roots: Sequence[_Node]) -> dict[str, Span]:
+    """Of a host: its roots, by another field if there are regexes behind some."""
+    rows: list[dict[str, int | Span]] = [{"firsts": root.firsts(), "root": root.at} for root in roots]
+    if not any(root.regexes for root in roots):
+        return {"roots": w.array("try", rows)}
+    for row, root in zip(rows, roots, strict=True):
+        row["regexes"] = w.array("rx", [{"regex": regex.number, "leaf": regex.leaf.at} for regex in root.regexes])
+    return {"mixed": w.array("mixed", rows)}
 
 
 def _leaf_fields(w: SegmentWriter, leaf: _Leaf) -> dict[str, int | Span]:

@@ -84,8 +84,10 @@ static enum fgw_rq rq_route(struct fgw_exchange *x)
 {
     struct fgw_req *r = &x->r;
     struct fgw_route_out out;
-    struct fgw_route_in in = {r->host, r->target.path, r->target.query, r->method, &x->msg->head, x->msg->head.method};
-    if (!fgw_route_find(x->bound->routes, &in, &out)) {
+    struct fgw_route_in in = {r->host, r->target.path, r->target.query, r->method, &x->msg->head, x->msg->head.method, x->bound->regexes};
+    bool found = fgw_route_find(x->bound->routes, &in, &out);
+    if (fgw_unlikely(in.regexes)) fgw_bound_given_up(x->w, x->bound);
+    if (!found) {
         if (out.allow) add_allow(x, out.allow);
         return refuse(x, out.allow ? FGW_E_METHOD_NOT_ALLOWED : FGW_E_NO_ROUTE, FGW_BY_CLIENT);
     }

@@ -16,6 +16,7 @@ struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash)
 static void segment_free(struct fgw_segment *s)
 {
     fgw_link_remove(&s->link);
+    fgw_regexes_free(s->regexes);
     if (s->mapped) fgw_seg_unmap((void *)s->p, s->size);
     else free((void *)s->p);
     free(s);
@@ -33,6 +34,46 @@ void fgw_segments_sweep(struct fgw_worker *w)
 void fgw_segments_forget(struct fgw_worker *w)
 {
     for (struct fgw_link *k = w->segments.next; k != &w->segments; k = k->next) fgw_container(k, struct fgw_segment, link)->fresh = false;
+}
+
+/* ---- regexes ---- */
+
+/* Compile up to `most` patterns of a segment. Returns how many are left; -1: err says why. */
+static int segment_compile(struct fgw_segment *g, uint32_t most, char *err, size_t err_n)
+{
+    const struct fgw_l_seg *h = g->p;
+    if (h->kind != FGW_SEG_ROUTES || !((const struct fgw_l_routes *)fgw_l_body(h))->regexes.count) return 0;
+    if (!g->regexes && !(g->regexes = fgw_regexes_new(h))) {
+        snprintf(err, err_n, "out of memory");
+        return -1;
+    }
+    return fgw_regexes_compile(g->regexes, most, err, err_n);
+}
+
+uint32_t fgw_segments_compile(struct fgw_worker *w, uint32_t most)
+{
+    char err[256];                                     /* fgw_snapshot_bind will say it */
+    for (struct fgw_link *k = w->segments.next; k != &w->segments; k = k->next) {
+        struct fgw_segment *g = fgw_container(k, struct fgw_segment, link);
+        int left = g->fresh ? segment_compile(g, most, err, sizeof err) : 0;
+        if (left > 0) return (uint32_t)left;
+    }
+    return 0;
+}
+
+void fgw_bound_given_up(struct fgw_worker *w, const struct fgw_bound *b)
+{
+    struct fgw_regex_given_up g;
+    const struct fgw_l_routes *r = fgw_l_body(b->routes);
+    const struct fgw_l_regex *l = fgw_l_at(b->routes, r->regexes.off);
+    while (fgw_regexes_given_up(b->regexes, &g)) {
+        const struct fgw_l_route *route = fgw_l_at(b->routes, l[g.regex].route);
+        struct fgw_str name = fgw_l_text(b->routes, route->name);
+        uint32_t slot = b->slots[route->index];
+        if (slot < FGW_SHM_STATS) fgw_stats_add(&fgw_stats_cell(w->shm, w->column, slot)->regex_given_up, g.times);
+        if (g.first) fgw_worker_report(w, 2, "route %.*s: its regex takes too many steps for a path that was asked for, and did not match",
+                                       (int)name.n, name.p);
+    }
 }
 
 static struct fgw_snapshot *bad(struct fgw_snapshot *s, char *err, size_t n, const char *what, struct fgw_str name)
@@ -129,7 +170,7 @@ static void unbind_hooks(const struct fgw_snapshot *s, struct fgw_bound *b)
     free(b->numbers);
 }
 
-static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l)
+static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l, char *err, size_t err_n)
 {
     const void *routes = seg_at(s, l->routes_seg, FGW_SEG_ROUTES), *set = seg_at(s, l->settings_seg, FGW_SEG_SETTINGS);
     if (!routes || !set) return "a listener names a segment that is not there";
@@ -139,6 +180,8 @@ static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, co
     if (!known_steps(s->w->shm, routes, r)) return "a chain has a step that this version does not know, or whose place in shared memory is none";
     *b = (struct fgw_bound){.l = l, .routes = routes, .settings_seg = set, .set = fgw_l_body(set),
                             .slots = fgw_l_at(s->root_seg->p, l->route_slots.off), .name = fgw_l_text(s->root_seg->p, l->name)};
+    if (segment_compile(s->segs[l->routes_seg], UINT32_MAX, err, err_n) < 0) return err;
+    b->regexes = s->segs[l->routes_seg]->regexes;
     b->pools = calloc(r->upstreams.count + 1, sizeof *b->pools);
     if (!b->pools) return "out of memory";
     for (uint32_t i = 0; i < r->upstreams.count; i++)
@@ -168,7 +211,8 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
     if (!s->bound) return bad(s, err, err_n, "out of memory", FGW_STR(""));
     for (uint32_t i = 0; i < s->root->listeners.count; i++) {
         s->nbound++;
-        const char *why = bind_listener(s, &s->bound[i], &l[i]);
+        char why_not[256];
+        const char *why = bind_listener(s, &s->bound[i], &l[i], why_not, sizeof why_not);
         if (why) return bad(s, err, err_n, why, fgw_l_text(root->p, l[i].name));
     }
     return s;

@@ -14,6 +14,7 @@ struct fgw_segment {
     uint64_t hash;
     const void *p;
     size_t size;
+    struct fgw_regexes *regexes;         /* of a routes segment that has any, compiled when it is prepared; else NULL */
     uint32_t refs;
     bool mapped, fresh;                  /* fresh: added, and no snapshot has been prepared since: kept though nobody counts it yet */
 };
@@ -28,6 +29,7 @@ struct fgw_bound {                       /* a listener of the snapshot */
     struct fgw_hook_bound hooks;
     int32_t *numbers;                    /* of hooks, by the routes segment's own index */
     uint32_t nnumbers;
+    struct fgw_regexes *regexes;         /* the routes segment's */
 };
 struct fgw_snapshot {
     struct fgw_worker *w;
@@ -41,11 +43,16 @@ struct fgw_snapshot {
 struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash);
 void fgw_segments_sweep(struct fgw_worker *w);           /* unmap those nobody counts and nobody will */
 void fgw_segments_forget(struct fgw_worker *w);          /* none is fresh any more */
+/* Compile up to `most` patterns of segments that no snapshot has bound yet, so that binding need not do all at once. Returns how many are
+ * left; what does not compile is left for fgw_snapshot_bind to say. */
+uint32_t fgw_segments_compile(struct fgw_worker *w, uint32_t most);
 struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n);
 void fgw_snapshot_apply(struct fgw_snapshot *s);         /* at commit: pools take over their settings */
 static inline struct fgw_snapshot *fgw_snapshot_ref(struct fgw_snapshot *s) { s->refs++; return s; }
 void fgw_snapshot_unref(struct fgw_snapshot *s);
 const struct fgw_bound *fgw_snapshot_listener(const struct fgw_snapshot *s, uint32_t id);
+/* Count, and tell of each pattern once, the matches that were given up in the last look-up of a route. */
+void fgw_bound_given_up(struct fgw_worker *w, const struct fgw_bound *b);
 bool fgw_snapshot_trusts(const struct fgw_snapshot *s, uint64_t hi, uint64_t lo);
 
 #endif

@@ -22,7 +22,8 @@ struct fgw_stats_cell {                   /* one slot in one column: of requests
     _Atomic uint64_t step_errors;         /* requests: bodies that a step of the chain could not process */
     _Atomic uint64_t connects, connect_failures;   /* upstream */
     _Atomic uint64_t in_flight;           /* upstream: tries under way. The one that goes down again: zeroed at the worker's death */
-    _Atomic uint64_t pad[4];
+    _Atomic uint64_t regex_given_up;      /* requests: matches of the route's regex that took too many steps */
+    _Atomic uint64_t pad[3];
 };
 struct fgw_gauges {                       /* what a worker holds now, and its own totals; two cache lines, nobody else's */
     _Alignas(64) _Atomic int64_t connections;
@@ -56,7 +57,7 @@ const uint32_t *fgw_stats_bounds(void);                           /* FGW_STATS_B
 /* One slot summed over all columns in use; the fields in the order of fgw_stats_cell. Sums of a running system: no two fields are of one instant. */
 struct fgw_stats_total {
     uint64_t by_class[6], bytes_in, bytes_out, sum_us, bucket[FGW_STATS_BUCKETS], retries, upstream_failures, gateway_errors, step_errors, connects,
-             connect_failures, in_flight, pad[4];
+             connect_failures, in_flight, regex_given_up, pad[3];
 };
 void fgw_stats_total(struct fgw_shm *m, uint32_t slot, struct fgw_stats_total *out);
 void fgw_stats_clear(struct fgw_shm *m, uint32_t slot);           /* supervisor: before a retired slot is given to another identity, when no worker uses it */

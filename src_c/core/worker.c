@@ -227,6 +227,8 @@ int fgw_worker_segment_add_bytes(struct fgw_worker *w, const void *p, size_t n, 
 
 bool fgw_worker_segment_has(const struct fgw_worker *w, uint64_t hash) { return fgw_segment_find((struct fgw_worker *)w, hash) != NULL; }
 
+uint32_t fgw_worker_compile(struct fgw_worker *w, uint32_t most) { return fgw_segments_compile(w, most); }
+
 struct fgw_snapshot *fgw_worker_prepare(struct fgw_worker *w, uint64_t root, char *err, size_t err_n) { return fgw_snapshot_bind(w, root, err, err_n); }
 
 void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s)

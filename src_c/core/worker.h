@@ -32,6 +32,8 @@ int  fgw_worker_wait(struct fgw_worker *w, int ms);  /* for loops without Python
 int  fgw_worker_segment_add(struct fgw_worker *w, int fd, char *err, size_t err_n);
 int  fgw_worker_segment_add_bytes(struct fgw_worker *w, const void *p, size_t n, char *err, size_t err_n);   /* copies: tests */
 bool fgw_worker_segment_has(const struct fgw_worker *w, uint64_t hash);
+/* Between segments and prepare: compile a few patterns of routes, so that no turn waits for all of them. Returns how many are left. */
+uint32_t fgw_worker_compile(struct fgw_worker *w, uint32_t most);
 struct fgw_snapshot *fgw_worker_prepare(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n);
 void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s);    /* takes s over; segments nobody names any more are unmapped */
 void fgw_worker_discard(struct fgw_worker *w, struct fgw_snapshot *s);

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "io/proxy_v2.h"
 
 /* ---- accept ---- */
 static void accept_some(struct fgw_accept *a, int most)
@@ -197,19 +198,19 @@ static void stage_done(struct fgw_proxy_stage *s, enum fgw_err why, const struct
 static void stage_ready(struct fgw_watch *w, uint32_t events)
 {
     struct fgw_proxy_stage *s = fgw_container(w, struct fgw_proxy_stage, watch);
-    char line[PROXY_V1_MAX + 1];
+    char line[FGW_PROXY_V2_MAX];
     struct fgw_addr src = {0};
     (void)events;
     if (w->fd < 0) return;
     ssize_t n = recv(w->fd, line, sizeof line, MSG_PEEK);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    int used = n > 0 ? fgw_proxy_v1_parse(line, (uint32_t)n, &src) : -1;
+    int used = n <= 0 ? -1 : line[0] == '\r' ? fgw_proxy_v2_parse(line, (uint32_t)n, &src) : fgw_proxy_v1_parse(line, (uint32_t)n, &src);
     if (used > 0 && recv(w->fd, line, (size_t)used, 0) != used) used = -1;
     if (used) {
         stage_done(s, used > 0 ? FGW_E_NONE : FGW_E_BAD_PROXY_LINE, &src);
         return;
     }
-    /* Part of a line: peeked bytes keep the descriptor readable, so be told only of new ones. */
+    /* Part of a header: peeked bytes keep the descriptor readable, so be told only of new ones. */
     fgw_watch_mod(s->loop, w, EPOLLIN | EPOLLET | EPOLLRDHUP);
 }
 

@@ -2,8 +2,8 @@
  *
  * accept   Owner: embedded; single thread. Takes at most ACCEPT_BURST connections an event, so that one busy port cannot starve the rest.
  *          Out of descriptors: on_full is called, the caller may free its spare one; accepting goes on at the next event.
- * stage    PROXY v1 (text, at most 107 bytes, CRLF) comes before anything else; peek-free: bytes behind it stay in the socket because it
- *          reads with MSG_PEEK and takes only its own. Any deviation (also version 2, which is binary), or nothing
+ * stage    PROXY v1 (text, at most 107 bytes, CRLF) or v2 (binary, proxy_v2.h), told apart by its first byte, comes before anything else;
+ *          bytes behind it stay in the socket because it reads with MSG_PEEK and takes only its own. Any deviation, or nothing whole
  *          within the timeout: the connection is closed. Who may speak it at all is asked before, by who owns the stage. */
 #ifndef FGW_IO_LISTEN_H
 #define FGW_IO_LISTEN_H
@@ -39,7 +39,7 @@ struct fgw_proxy_stage {
     struct fgw_timer timer;
     struct fgw_job dead;
     void *owner;
-    /* Once: FGW_E_NONE with the address it told (src->len 0: "UNKNOWN", keep the socket's), or why it was closed (fd -1).
+    /* Once: FGW_E_NONE with the address it told (src->len 0: it told none, keep the socket's), or why it was closed (fd -1).
      * fd is the callee's again; the stage's memory is its own from then on. */
     void (*done)(struct fgw_proxy_stage *s, int fd, enum fgw_err why, const struct fgw_addr *src);
 };

@@ -234,6 +234,17 @@ static bool node_leaves_ok(struct look *k, const struct fgw_l_node *x)
     return true;
 }
 
+static bool rx_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_rx *x = p;
+    const struct fgw_l_regex *regex = fgw_l_at(k->seg, k->routes->regexes.off);
+    const struct fgw_l_leaf *leaf = leaf_at(k, x->leaf);
+    MUST(x->regex < k->routes->regexes.count, "a regex is not there");
+    const struct fgw_l_route *route = fgw_l_at(k->seg, regex[x->regex].route);
+    MUST(leaf && leaf->nparams == route->nparams, "a regex's route has other parameters");
+    return true;
+}
+
 static bool child_ok(struct look *k, const struct fgw_l_node *x, uint32_t off, unsigned kind)
 {
     const struct fgw_l_node *child = node_at(k, off);
@@ -241,11 +252,19 @@ static bool child_ok(struct look *k, const struct fgw_l_node *x, uint32_t off, u
     return true;
 }
 
-static bool try_ok(struct look *k, const void *p)
+static bool root_at_ok(struct look *k, uint32_t off)
 {
-    const struct fgw_l_node *root = node_at(k, ((const struct fgw_l_try *)p)->root);
+    const struct fgw_l_node *root = node_at(k, off);
     MUST(root && root->kind == FGW_NODE_ROOT, "a host's paths have no root");
     return true;
+}
+
+static bool try_ok(struct look *k, const void *p) { return root_at_ok(k, ((const struct fgw_l_try *)p)->root); }
+
+static bool mixed_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_mixed *x = p;
+    return root_at_ok(k, x->root) && EACH(x->regexes, rx);
 }
 
 static bool node_place_ok(struct look *k, const struct fgw_l_node *x)
@@ -255,6 +274,7 @@ static bool node_place_ok(struct look *k, const struct fgw_l_node *x)
     MUST(!x->parent || (parent && parent < x), "a node stands before its parent");
     MUST(x->nparams == (parent ? parent->nparams : 0) + (x->kind == FGW_NODE_PARAM), "a node's parameters are miscounted");
     MUST(x->nparams + (x->rest != 0) <= FGW_PARAMS_MAX, "a path has too many parameters");
+    MUST(!x->mixed.count || (x->kind == FGW_NODE_HOST && !x->roots.count), "a host's paths are told twice");
     switch (x->kind) {
     case FGW_NODE_HOSTS:
     case FGW_NODE_ROOT: MUST(!parent, "a root is below something"); break;
@@ -267,7 +287,7 @@ static bool node_place_ok(struct look *k, const struct fgw_l_node *x)
 static bool node_ok(struct look *k, const void *p)
 {
     const struct fgw_l_node *x = p;
-    return node_place_ok(k, x) && texts_node(k, x) && node_leaves_ok(k, x) && EACH(x->roots, try) &&
+    return node_place_ok(k, x) && texts_node(k, x) && node_leaves_ok(k, x) && EACH(x->roots, try) && EACH(x->mixed, mixed) &&
            (!x->param || child_ok(k, x, x->param, FGW_NODE_PARAM)) &&
            (x->fanout != FGW_FANOUT_ONE || child_ok(k, x, x->only, FGW_NODE_LITERAL));
 }
@@ -300,12 +320,21 @@ static bool hosts_ok(struct look *k)
     return true;
 }
 
+static bool regex_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_regex *x = p;
+    MUST(x->text.len && x->text.len <= FGW_REGEX_MAX, "a regex is empty or too long");
+    MUST(member(k, k->routes->routes, sizeof(struct fgw_l_route), x->route), "a regex's route is not there");
+    return texts_regex(k, x);
+}
+
 static bool routes_ok(struct look *k, const void *p)
 {
     const struct fgw_l_routes *x = k->routes = p;
+    MUST(x->regexes.count <= FGW_REGEXES_MAX, "too many regexes");
     /* In this order a list is known to lie inside before a later one's members name its members. */
-    return EACH(x->upstreams, str) && claim(k, x->hooks.off, x->hooks.count, 8, 8) && EACH(x->routes, route) && EACH(x->leaves, leaf) && EACH(x->nodes, node) &&
-           edges_ok(k) && hosts_ok(k);
+    return EACH(x->upstreams, str) && claim(k, x->hooks.off, x->hooks.count, 8, 8) && EACH(x->routes, route) && EACH(x->regexes, regex) &&
+           EACH(x->leaves, leaf) && EACH(x->nodes, node) && edges_ok(k) && hosts_ok(k);
 }
 
 /* ---- the other kinds ---- */

@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 #define FGW_SEG_MAGIC 0x77676673u       /* "sfgw" */
-#define FGW_LAYOUT_VERSION 1
+#define FGW_LAYOUT_VERSION 2
 
 enum fgw_seg_kind  { FGW_SEG_ROOT = 1, FGW_SEG_ROUTES, FGW_SEG_SETTINGS, FGW_SEG_UPSTREAM };
 enum fgw_to        { FGW_TO_UPSTREAM, FGW_TO_STATIC, FGW_TO_REDIRECT };
@@ -29,7 +29,9 @@ enum fgw_node_kind { FGW_NODE_HOSTS, FGW_NODE_HOST, FGW_NODE_ROOT, FGW_NODE_LITE
 enum fgw_fanout    { FGW_FANOUT_NONE, FGW_FANOUT_ONE, FGW_FANOUT_EDGES };
 
 enum { FGW_PARAMS_MAX = 16,             /* path parameters of a route */
-       FGW_COND_VALUE_MAX = 1024 };     /* bytes of a query condition's value */
+       FGW_COND_VALUE_MAX = 1024,       /* bytes of a query condition's value */
+       FGW_REGEX_MAX = 1024,            /* bytes of a route's regex */
+       FGW_REGEXES_MAX = 256 };         /* regexes of one ROUTES segment: they are tried in turn */
 
 struct fgw_l_str { uint32_t off, len; };
 struct fgw_l_arr { uint32_t off, count; };

@@ -120,6 +120,7 @@ struct walk {
     struct fgw_route_out *out;
     uint64_t first_hash;          /* of the first segment, which every root begins with */
     uint32_t allow;
+    const struct fgw_l_node *host;   /* the request's */
 };
 
 static inline const void *at(const struct walk *w, uint32_t off) { return w->seg + off; }      /* off is not 0 */
@@ -285,7 +286,7 @@ static __attribute__((noinline)) bool find_forked(struct walk *w, const struct f
     return (leaf && try_leaf(w, leaf)) || find_pattern(w, n, from) || try_chain(w, prefixes);
 }
 
-static inline bool find_path(struct walk *w, const struct fgw_l_node *root)
+static inline __attribute__((always_inline)) bool find_path(struct walk *w, const struct fgw_l_node *root)
 {
     uint32_t from = 1;
     const struct fgw_l_node *n = first_child(w, root, &from);
@@ -360,11 +361,34 @@ static bool none(struct walk *w)
     return false;
 }
 
-/* "*" has no segments: it ends before the first. */
-static __attribute__((noinline)) bool find_star(struct walk *w, const struct fgw_l_try *t, const struct fgw_l_try *end)
+static bool find_regex(struct walk *w, const struct fgw_l_mixed *m)
 {
-    for (; t < end; t++)
-        if (find_forked(w, at(w, t->root), w->in->path.n + 1)) return true;
+    const struct fgw_l_rx *x = at(w, m->regexes.off), *end = x + m->regexes.count;
+    for (; w->in->regexes && x < end; x++)
+        if (fgw_regexes_match(w->in->regexes, x->regex, w->in->path, w->out->params) && try_leaf(w, at(w, x->leaf))) return true;
+    return false;
+}
+
+/* The host's roots told no route; or there are none, but some with regexes behind them, which are walked here, so that hosts without
+ * any do not pay for it. */
+static __attribute__((noinline)) bool find_mixed(struct walk *w, uint64_t first)
+{
+    const struct fgw_l_node *host = w->host;
+    const struct fgw_l_mixed *m = at(w, host->mixed.off), *end = m + host->mixed.count;
+    for (; m < end; m++)
+        if ((m->firsts & first && find_path(w, at(w, m->root))) || find_regex(w, m)) return true;
+    return none(w);
+}
+
+/* "*" has no segments: it ends before the first. No regex takes it. */
+static __attribute__((noinline)) bool find_star(struct walk *w, const struct fgw_l_node *host)
+{
+    const struct fgw_l_try *t = at(w, host->roots.off);
+    const struct fgw_l_mixed *m = at(w, host->mixed.off);
+    for (uint32_t i = 0; i < host->roots.count; i++)
+        if (find_forked(w, at(w, t[i].root), w->in->path.n + 1)) return true;
+    for (uint32_t i = 0; i < host->mixed.count; i++)
+        if (find_forked(w, at(w, m[i].root), w->in->path.n + 1)) return true;
     return none(w);
 }
 
@@ -373,10 +397,11 @@ bool fgw_route_find(const void *seg, const struct fgw_route_in *in, struct fgw_r
     struct walk w = {.seg = seg, .in = in, .out = out};
     const struct fgw_l_node *host = find_host(&w, in->host);
     if (!host) return none(&w);
+    w.host = host;
     const struct fgw_l_try *t = at(&w, host->roots.off), *end = t + host->roots.count;
-    if (fgw_unlikely(!in->path.n || in->path.p[0] != '/')) return find_star(&w, t, end);
+    if (fgw_unlikely(!in->path.n || in->path.p[0] != '/')) return find_star(&w, host);
     uint64_t first = first_segment(&w);
     for (; t < end; t++)
         if (t->firsts & first && find_path(&w, at(&w, t->root))) return true;
-    return none(&w);
+    return find_mixed(&w, first);
 }

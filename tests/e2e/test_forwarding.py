@@ -3,6 +3,7 @@
 
 import json
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,42 @@ def test_a_proxy_line_names_the_client(gw: Gateway) -> None:
     assert got["x-forwarded-for"] == ["2001:db8:2::5"] and got["forwarded"][0].startswith('for="[2001:db8:2::5]";')
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def header(command: int, family: int, body: bytes) -> bytes:
+    """A PROXY header of version 2."""
+    return SIGNATURE + bytes([command, family]) + struct.pack(">H", len(body)) + body
+
+
+V4 = socket.inet_aton("203.0.113.5") + socket.inet_aton("192.0.2.1") + struct.pack(">HH", 5555, 80)
+V6 = (
+    socket.inet_pton(socket.AF_INET6, "2001:db8:2::5") + socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+    + struct.pack(">HH", 5555, 80)
+)  # fmt: skip
+UNIX = b"/run/a.sock".ljust(108, b"\0") * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "client"),
+    [
+        (header(0x21, 0x11, V4), "203.0.113.5"),
+        (header(0x21, 0x21, V6 + b"\1\0\2h2"), "2001:db8:2::5"),
+        (header(0x21, 0x31, UNIX), "unix"),
+        (header(0x20, 0x00, b""), TRUSTED),
+        (header(0x21, 0x00, b"anything"), TRUSTED),
+        (header(0x21, 0x11, V4 + b"\4\x0f\xd0" + bytes(0xFD0)), "203.0.113.5"),
+    ],
+)
+def test_a_header_of_version_2_names_the_client(gw: Gateway, before: bytes, client: str) -> None:
+    got = ask(gw.address("proxied"), TRUSTED, before=before)
+    assert got["x-client"] == [client]
+    if client not in (TRUSTED, "unix"):
+        assert got["x-forwarded-for"] == [client]
+        got = ask(gw.address("proxied"), TRUSTED, *SPOOFED, before=before)
+        assert got["x-forwarded-for"] == [client] and "6.6.6.6" not in str(got)
+
+
 def test_who_the_line_names_is_not_trusted_for_it(gw: Gateway) -> None:
     """The balancer may name the client; that does not make the client's own fields true."""
     got = ask(gw.address("proxied"), TRUSTED, *SPOOFED, before=LINE)
@@ -151,12 +188,13 @@ def test_unknown_keeps_the_sockets_address(gw: Gateway) -> None:
     assert ask(gw.address("proxied"), TRUSTED, before=b"PROXY UNKNOWN\r\n")["x-forwarded-for"] == [TRUSTED]
 
 
+@pytest.mark.parametrize("before", [LINE, header(0x21, 0x11, V4), header(0x20, 0, b"")])
 @pytest.mark.parametrize("source", [STRANGER, "127.0.0.9"])
-def test_a_stranger_may_not_speak_proxy(gw: Gateway, source: str) -> None:
+def test_a_stranger_may_not_speak_proxy(gw: Gateway, source: str, before: bytes) -> None:
     host, _, port = gw.address("proxied").rpartition(":")
     with socket.create_connection((host, int(port)), 10, (source, 0)) as sock:
         try:
-            sock.sendall(LINE + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            sock.sendall(before + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert sock.recv(1) == b""
         except ConnectionError:
             pass
@@ -203,17 +241,24 @@ listen v2
   bind 127.0.0.1:{port2}
   source 127.0.0.2
   server gw {gw} send-proxy-v2
+listen checksum
+  bind 127.0.0.1:{port3}
+  source 127.0.0.2
+  server gw {gw} send-proxy-v2 proxy-v2-options crc32c,unique-id check check-send-proxy inter 50
+  unique-id-format %pid-%rt
 """
 
 
 def test_haproxy_in_front(gw: Gateway, tmp_path: Path) -> None:
-    port, port2, config = free_port(), free_port(), tmp_path / "haproxy.cfg"
-    config.write_text(HAPROXY.format(port=port, port2=port2, gw=gw.address("proxied")))
+    ports, config = [free_port() for _ in range(3)], tmp_path / "haproxy.cfg"
+    port, port2, port3 = ports
+    config.write_text(HAPROXY.format(port=port, port2=port2, port3=port3, gw=gw.address("proxied")))
     with child(["/usr/sbin/haproxy", "-db", "-f", str(config)], port, tmp_path):
         for number in range(1, 20):
             source = f"127.0.0.{number + 10}"
-            assert ask(f"127.0.0.1:{port}", source)["x-forwarded-for"] == [source]
-        assert exchange(f"127.0.0.1:{port2}", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b"", "version 2 is closed"
+            for each in ports:
+                got = ask(f"127.0.0.1:{each}", source, *SPOOFED)
+                assert got["x-forwarded-for"] == [source] and "6.6.6.6" not in str(got)
 
 
 def test_the_log_has_the_client(gw: Gateway) -> None:

@@ -1,6 +1,7 @@
 /* A segment that passes fgw_seg_check can be routed over without leaving it, whatever the request. Input:
  *   u32 n (little endian) · n bytes of a ROUTES segment · what remains: requests, one a line:
  *   METHOD HOST PATH QUERY NAME:VALUE ...
+ * Its regexes, whatever they became, are compiled and matched; a segment with one that does not compile is walked without them.
  * The header of the segment is made good first. One mutation in three leaves the segment as it is and changes the requests, so
  * that good segments are asked much; the others change it word by word in place: inserted bytes would shift all that offsets
  * point to, and no such segment passes the check. */
@@ -38,9 +39,12 @@ static void touch(struct fgw_str s)                         /* ASan looks on */
     for (uint32_t i = 0; i < s.n; i++) sink = s.p[i];
 }
 
-/* Parameters stand in the path in their order and take whole segments; only the last may be empty or hold a slash. */
-static void params(struct fgw_str path, const struct fgw_route_out *out)
+/* Parameters stand in the path in their order and take whole segments; only the last may be empty or hold a slash. Those of a regex are
+ * anywhere in it. */
+static void params(struct fgw_str path, const struct fgw_route_out *out, bool by_regex)
 {
+    for (uint32_t i = 0; by_regex && i < out->route->nparams; i++) inside(path.p, path.n, out->params[i].p, out->params[i].n);
+    if (by_regex) return;
     const char *from = path.p + 1;
     for (uint32_t i = 0, n = out->route->nparams; i < n; i++) {
         struct fgw_str s = out->params[i];
@@ -50,6 +54,15 @@ static void params(struct fgw_str path, const struct fgw_route_out *out)
         if (from < path.p + path.n && *from != '/') abort();
         if (i + 1 < n && (!s.n || memchr(s.p, '/', s.n))) abort();
     }
+}
+
+static bool has_regex(const char *seg, const struct fgw_l_route *route)
+{
+    const struct fgw_l_routes *r = fgw_l_body(seg);
+    const struct fgw_l_regex *x = fgw_l_at(seg, r->regexes.off);
+    for (uint32_t i = 0; i < r->regexes.count; i++)
+        if (fgw_l_at(seg, x[i].route) == (const void *)route) return true;
+    return false;
 }
 
 static void route(const char *seg, size_t seg_n, const struct fgw_route_in *in)
@@ -63,7 +76,7 @@ static void route(const char *seg, size_t seg_n, const struct fgw_route_in *in)
     inside(seg, seg_n, out.route, sizeof *out.route);
     touch(fgw_l_text(seg, out.route->name)), touch(fgw_l_text(seg, out.route->pattern));
     if (out.route->nparams > FGW_PARAMS_MAX || out.allow) abort();
-    params(in->path, &out);
+    params(in->path, &out, has_regex(seg, out.route));
     struct fgw_str rest = fgw_route_rest(out.route, in->path);
     inside(in->path.p, in->path.n, rest.p, rest.n);
 }
@@ -91,11 +104,11 @@ static void read_fields(struct fgw_head *h, const char **p, const char *end)
     }
 }
 
-static void ask(const char *seg, size_t seg_n, const char **p, const char *end)
+static void ask(const char *seg, size_t seg_n, struct fgw_regexes *regexes, const char **p, const char *end)
 {
     struct fgw_field fields[FIELDS];
     struct fgw_head h = {.base = *p, .fields = fields};
-    struct fgw_route_in in = {.method = word(p, end), .head = &h};
+    struct fgw_route_in in = {.method = word(p, end), .head = &h, .regexes = regexes};
     in.method_id = (uint8_t)fgw_method_id(in.method);
     in.host = word(p, end), in.path = word(p, end), in.query = word(p, end);
     read_fields(&h, p, end);
@@ -119,7 +132,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     *h = (struct fgw_l_seg){FGW_SEG_MAGIC, FGW_LAYOUT_VERSION, h->kind, n, fgw_hash_xxh3(h + 1, n - sizeof *h)};
     if (!fgw_seg_check(seg, n) && h->kind == FGW_SEG_ROUTES) {
         const char *p = requests, *end = requests + (size - 4 - n);
-        while (p < end) ask(seg, n, &p, end);
+        char err[200];
+        struct fgw_regexes *regexes = fgw_regexes_new(seg);
+        if (fgw_regexes_compile(regexes, UINT32_MAX, err, sizeof err) < 0) fgw_regexes_free(regexes), regexes = NULL;
+        for (uint32_t times = 0; p < end && times < 64; times++) ask(seg, n, regexes, &p, end);
+        fgw_regexes_free(regexes);
     }
     free(seg);
     free(requests);

@@ -170,12 +170,16 @@ def test_no_tunnel_without_101(place: Place, status: bytes) -> None:
         assert second is not None and second.status == 200, "what follows is a request of its own, judged like any other"
 
 
+V2 = b"\r\n\r\n\x00\r\nQUIT\n"
+
+
 @pytest.mark.parametrize("line", [
     b"PROXY", b"PROXY \r\n", b"PROXY TCP4\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n",
     b"PROXY TCP4 ::1 ::1 1 2\r\n", b"PROXY TCP6 1.2.3.4 5.6.7.8 1 2\r\n", b"PROXY TCP4 1.2.3 5.6.7.8 1 2\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n",
     b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n", b"PROXY  TCP4 1.2.3.4 5.6.7.8 1 2\r\n", b"proxy TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
     b"PROXY TCP9 1.2.3.4 5.6.7.8 1 2\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 +1 2\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\r\n", b"PROXY UNKNOWN" + b"x" * 120 + b"\r\n",
-    b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c", b"", b"PROXY TCP4 1.2.3.4\x00 5.6.7.8 1 2\r\n",
+    V2 + b"\x11\x11\x00\x0c", V2 + b"\x22\x11\x00\x0c", V2 + b"\x21\x41\x00\x0c", V2 + b"\x21\x11\x00\x0b", V2 + b"\x21\x11\xff\xff",
+    V2 + b"\x21\x11\x00\x0d" + bytes(13), V2 + b"\x21\x11\x00\x13" + bytes(12) + b"\x03\x00\x04abcd", V2[:-1] + b"\r\x20\x00\x00\x00", b"", b"PROXY TCP4 1.2.3.4\x00 5.6.7.8 1 2\r\n",
 ])  # fmt: skip
 def test_a_bad_proxy_line_is_closed_without_a_word(place: Place, line: bytes) -> None:
     with Wire(place.proxied) as wire:
@@ -206,6 +210,8 @@ PASSING_LINES = {
     b"PROXY UNKNOWN\r\n": b"127.0.0.1",
     b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n": b"127.0.0.1",
     b"PROXY UNKNOWN " + b"x" * 91 + b"\r\n": b"127.0.0.1",
+    V2 + b"\x21\x11\x00\x0c\xc0\x00\x02\x09\xc0\x00\x02\x01\x00\x01\x00\x02": b"192.0.2.9",
+    V2 + b"\x20\x00\x00\x00": b"127.0.0.1",
 }  # fmt: skip
 
 

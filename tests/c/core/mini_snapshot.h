@@ -23,6 +23,7 @@ struct mini_route {
     uint8_t hook_phases, hook_fail;      /* of a hook step, whose plugin's key is MINI_HOOK */
     uint32_t hook_budget;
     uint16_t methods, strip;             /* bits of enum fgw_method, 0: all; bytes of path that are not forwarded */
+    const char *regex;                   /* takes these paths instead, when no prefix has; then `prefix` is only its name */
 };
 
 /* ---- one segment in the making; `at` and `p` stay valid, the room is fixed ---- */
@@ -124,6 +125,28 @@ static inline void mini_trie(struct mini_seg *s, struct fgw_l_routes *top, const
     top->edges = (struct fgw_l_arr){edges, 1}, top->any = nodes;
 }
 
+/* If some routes have a regex, all roots are told as mixed ones; the root of such a route has no path of its own. */
+static inline void mini_regexes(struct mini_seg *s, struct fgw_l_routes *top, const struct mini_route *m, uint32_t n)
+{
+    uint32_t count = 0, regexes = mini_room(s, n * sizeof(struct fgw_l_regex)), rx = mini_room(s, n * sizeof(struct fgw_l_rx));
+    uint32_t mixed = mini_room(s, n * sizeof(struct fgw_l_mixed));
+    struct fgw_l_node *any = mini_at(s, top->any);
+    struct fgw_l_try *tries = mini_at(s, any->roots.off);
+    struct fgw_l_mixed *to = mini_at(s, mixed);
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = (struct fgw_l_mixed){.firsts = m[i].regex ? 0 : tries[i].firsts, .root = tries[i].root};
+        if (!m[i].regex) continue;
+        ((struct fgw_l_regex *)mini_at(s, regexes))[count] =
+            (struct fgw_l_regex){mini_text(s, m[i].regex), top->routes.off + i * (uint32_t)sizeof(struct fgw_l_route)};
+        ((struct fgw_l_rx *)mini_at(s, rx))[count] = (struct fgw_l_rx){count, top->leaves.off + i * (uint32_t)sizeof(struct fgw_l_leaf)};
+        to[i].regexes = (struct fgw_l_arr){rx + count * (uint32_t)sizeof(struct fgw_l_rx), 1};
+        count++;
+    }
+    if (!count) return;
+    top->regexes = (struct fgw_l_arr){regexes, count};
+    any->mixed = (struct fgw_l_arr){mixed, n}, any->roots = (struct fgw_l_arr){0, 0};
+}
+
 static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *m, uint32_t n)
 {
     struct fgw_l_routes *top = mini_begin(s, sizeof *top);
@@ -141,6 +164,7 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
             *(uint64_t *)mini_at(s, top->hooks.off) = MINI_HOOK;
         }
     mini_trie(s, top, m, n);
+    mini_regexes(s, top, m, n);
     return mini_end(s, FGW_SEG_ROUTES);
 }
 

@@ -96,6 +96,67 @@ TEST(a_tunnel_does_not_hold_a_snapshot)
     engine_stop(&e);
 }
 
+static const struct mini_route WITH_REGEX[] = {
+    {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
+    {.prefix = "slow", .regex = "/(a+)+", .to = FGW_TO_STATIC, .status = 200, .text = "slow"},
+    {.prefix = "any", .regex = "/s?[a-z]*[!]*", .to = FGW_TO_STATIC, .status = 200, .text = "other"}};
+
+TEST(regexes_are_compiled_in_slices_and_what_takes_too_long_is_told_once)
+{
+    struct engine e;
+    char err[200] = "", path[6000];
+    engine_start(&e);
+    struct mini_snapshot *s = mini_new(WITH_REGEX, 3, e.shm->heap_off, 2, FGW_LOG_JSON);
+    ((struct fgw_l_root *)fgw_l_body(s->root.bytes))->error_level = 2;
+    s->root_hash = mini_end(&s->root, FGW_SEG_ROOT);
+    struct mini_seg *const segs[] = {&s->routes, &s->settings, &s->upstream, &s->root};
+    EQ(fgw_worker_compile(e.w, 9), 0);
+    for (int i = 0; i < 4; i++) EQ(fgw_worker_segment_add_bytes(e.w, segs[i]->bytes, segs[i]->used, err, sizeof err), 0);
+    EQ(fgw_worker_compile(e.w, 1), 1);
+    struct fgw_snapshot *p = fgw_worker_prepare(e.w, s->root_hash, err, sizeof err);     /* the rest, when nobody waited */
+    OK(p != NULL);
+    EQ(fgw_worker_compile(e.w, 1), 0);
+    fgw_worker_commit(e.w, p);
+    int c = client(&e);
+    say(&e, c, "GET /s HTTP/1.1\r\nHost: a\r\n\r\n"); HEAR(&e, c, "hello");
+    say(&e, c, "GET /aaa HTTP/1.1\r\nHost: a\r\n\r\n"); HEAR(&e, c, "slow");
+    say(&e, c, "GET /sx HTTP/1.1\r\nHost: a\r\n\r\n"); HEAR(&e, c, "other");
+    memset(path, 'a', sizeof path);
+    strcpy(path + sizeof path - 30, "! HTTP/1.1\r\nHost: a\r\n\r\n");
+    memcpy(path, "GET /", 5);
+    for (int i = 0; i < 3; i++) { say(&e, c, path); HEAR(&e, c, "other"); }
+    struct fgw_stats_total total;
+    fgw_stats_total(e.shm, e.w->snap->bound[0].slots[1], &total);
+    EQ(total.regex_given_up, 3);
+    fgw_stats_total(e.shm, e.w->snap->bound[0].slots[2], &total);
+    EQ(total.regex_given_up, 0);
+    e.n = fgw_ring_read(fgw_stats_error_log(e.shm, 0), e.got, sizeof e.got - 1), e.got[e.n] = 0;
+    GOT(&e, "worker 0: route slow: its regex takes too many steps");
+    char *first = strstr(e.got, "its regex");
+    OK(first && !strstr(first + 1, "its regex"));
+    close(c);
+    free(s);
+    engine_stop(&e);
+}
+
+TEST(a_regex_that_does_not_compile_is_refused)
+{
+    struct engine e;
+    char err[200] = "";
+    engine_start(&e);
+    struct mini_route bad[] = {WITH_REGEX[0], WITH_REGEX[1]};
+    bad[1].regex = "/(a";
+    struct mini_snapshot *s = mini_new(bad, 2, e.shm->heap_off, 2, FGW_LOG_JSON);
+    struct mini_seg *const segs[] = {&s->routes, &s->settings, &s->upstream, &s->root};
+    for (int i = 0; i < 4; i++) EQ(fgw_worker_segment_add_bytes(e.w, segs[i]->bytes, segs[i]->used, err, sizeof err), 0);
+    EQ(fgw_worker_compile(e.w, 9), 0);
+    OK(!fgw_worker_prepare(e.w, s->root_hash, err, sizeof err));
+    OK(strstr(err, "route slow: its regex is refused: missing closing parenthesis") != NULL);
+    EQ(live(&e).snapshots, 1);
+    free(s);
+    engine_stop(&e);
+}
+
 TEST(a_root_whose_parts_are_missing_is_refused)
 {
     struct engine e;

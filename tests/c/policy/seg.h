@@ -8,7 +8,8 @@
 #include "policy/layout.h"
 #include "policy/route.h"
 
-enum { SEG_ROOM = 1 << 16, SEG_SLOTS = 64, SEG_EDGES = SEG_SLOTS + 8, SEG_NODES = 64, SEG_LEAVES = 64, SEG_ROUTES = 32 };
+enum { SEG_ROOM = 1 << 16, SEG_SLOTS = 64, SEG_EDGES = SEG_SLOTS + 8, SEG_NODES = 64, SEG_LEAVES = 64, SEG_ROUTES = 32,
+       SEG_REGEXES = 8 };
 
 struct seg { char *p; uint32_t n; };
 
@@ -44,6 +45,7 @@ static inline const char *seg_check(struct seg *s)                         /* fi
 {
     s->n = (s->n + 7) & ~7u;
     struct fgw_l_seg *h = SEG_AT(s, seg, 0);
+    if (h->kind == FGW_SEG_ROUTES && !SEG_AT(s, routes, sizeof *h)->regexes.count) SEG_AT(s, routes, sizeof *h)->regexes.off = 0;
     h->size = s->n;
     h->hash = fgw_hash_xxh3(h + 1, s->n - sizeof *h);
     char *copy = at_edge(s->p, s->n);
@@ -65,6 +67,7 @@ static inline struct seg seg_routes(void)
     r->routes.off = seg_room(&s, SEG_ROUTES * sizeof(struct fgw_l_route));
     r->nodes.off = seg_room(&s, SEG_NODES * sizeof(struct fgw_l_node));
     r->leaves.off = seg_room(&s, SEG_LEAVES * sizeof(struct fgw_l_leaf));
+    r->regexes.off = seg_room(&s, SEG_REGEXES * sizeof(struct fgw_l_regex));
     r->edges = (struct fgw_l_arr){seg_room(&s, SEG_EDGES * sizeof(struct fgw_l_edge)), SEG_EDGES};
     r->edge_mask = SEG_SLOTS - 1, r->segment_max = 64;
     r->upstreams = (struct fgw_l_arr){seg_put(&s, &up, sizeof up), 1};
@@ -123,6 +126,22 @@ static inline void seg_tries(struct seg *s, uint32_t host, const uint32_t *roots
     for (uint32_t i = 0; i < n; i++) t[i] = (struct fgw_l_try){FGW_ROUTE_ALWAYS, roots[i]};
     struct fgw_l_arr list = {seg_put(s, t, n * sizeof *t), n};
     SEG_AT(s, node, host)->roots = list;
+}
+/* A route with a regex, whose leaf has one candidate. Returns what a mixed root lists. */
+static inline struct fgw_l_rx seg_regex(struct seg *s, const char *route, const char *pattern, uint8_t nparams)
+{
+    struct fgw_l_routes *r = seg_top(s);
+    uint32_t i = r->regexes.count++, leaf = seg_leaf_of(s, route, nparams);
+    SEG_AT(s, regex, r->regexes.off)[i] =
+        (struct fgw_l_regex){seg_text(s, pattern), r->routes.off + (r->routes.count - 1) * (uint32_t)sizeof(struct fgw_l_route)};
+    return (struct fgw_l_rx){i, leaf};
+}
+/* What a host tries instead: one root, and regexes behind it. */
+static inline void seg_mixed(struct seg *s, uint32_t host, uint32_t root, const struct fgw_l_rx *rx, uint32_t n)
+{
+    struct fgw_l_arr list = {seg_put(s, rx, n * sizeof *rx), n};
+    uint32_t at = SEG_PUT(s, mixed, {FGW_ROUTE_ALWAYS, root, list});
+    SEG_AT(s, node, host)->mixed = (struct fgw_l_arr){at, 1}, SEG_AT(s, node, host)->roots = (struct fgw_l_arr){0, 0};
 }
 /* One root for any host. */
 static inline uint32_t seg_any(struct seg *s)

@@ -251,4 +251,30 @@ TEST(a_snapshot_hangs_together)
     seg_free(&routes), seg_free(&settings), seg_free(&up), seg_free(&root);
 }
 
+TEST(regexes_belong_to_routes_and_hosts)
+{
+    struct seg s = seg_routes();
+    uint32_t root = seg_any(&s), any = seg_top(&s)->any;
+    struct fgw_l_rx rx = seg_regex(&s, "a", "/(?<x>.)", 1);
+    seg_mixed(&s, any, root, &rx, 1);
+    OK(seg_check(&s) == NULL);
+    struct fgw_l_regex *regex = SEG_AT(&s, regex, seg_top(&s)->regexes.off), good = *regex;
+    struct fgw_l_mixed *m = SEG_AT(&s, mixed, SEG_AT(&s, node, any)->mixed.off);
+    struct fgw_l_rx *x = SEG_AT(&s, rx, m->regexes.off);
+    regex->text.len = FGW_REGEX_MAX + 1; BAD(&s, "a regex is empty or too long"); *regex = good;
+    regex->text.len = 0; BAD(&s, "a regex is empty or too long"); *regex = good;
+    regex->route += 8; BAD(&s, "a regex's route is not there"); *regex = good;
+    x->regex = 1; BAD(&s, "a regex is not there"); x->regex = 0;
+    SEG_AT(&s, leaf, x->leaf)->nparams = 0; BAD(&s, "a candidate's route has other parameters"); SEG_AT(&s, leaf, x->leaf)->nparams = 1;
+    x->leaf += 8; BAD(&s, "a regex's route has other parameters"); x->leaf -= 8;
+    m->root = any; BAD(&s, "a host's paths have no root"); m->root = root;
+    OK(seg_check(&s) == NULL);
+    SEG_AT(&s, node, root)->mixed = (struct fgw_l_arr){SEG_AT(&s, node, any)->mixed.off, 1};
+    BAD(&s, "a host's paths are told twice");
+    SEG_AT(&s, node, root)->mixed = (struct fgw_l_arr){0, 0};
+    seg_top(&s)->regexes.count = FGW_REGEXES_MAX + 1;
+    BAD(&s, "too many regexes");
+    seg_free(&s);
+}
+
 TEST_MAIN()

@@ -5,6 +5,7 @@
 /* The route that a request takes, "-" for none; its parameters are left in `out`. All texts end at unmapped pages. */
 static struct fgw_route_out out;
 static char found[64];
+static struct fgw_regexes *regexes;       /* of the segment that is asked, if it has any */
 static char *edges[2];
 static size_t edges_n[2];
 
@@ -15,7 +16,7 @@ static const char *ask(struct seg *s, const char *host, const char *path)
     edges_n[0] = strlen(host), edges_n[1] = strlen(path);
     edges[0] = at_edge(host, edges_n[0]), edges[1] = at_edge(path, edges_n[1]);
     struct fgw_route_in in = {.host = fgw_str(edges[0], edges_n[0]), .path = fgw_str(edges[1], edges_n[1]),
-                              .query = FGW_STR("q=1"), .method = FGW_STR("GET"), .method_id = FGW_M_GET};
+                              .query = FGW_STR("q=1"), .method = FGW_STR("GET"), .method_id = FGW_M_GET, .regexes = regexes};
     memset(&out, 0xee, sizeof out);
     bool ok = fgw_route_find(s->p, &in, &out);
     EQ(ok, out.route != NULL);
@@ -183,6 +184,33 @@ TEST(star_is_a_path_of_no_segments)
     TAKES("x", "", "all");                               /* authority form: a tunnel's host has no path at all */
     NODE(root)->rest = seg_leaf_of(&s, "{*}", 1);
     TAKES("x", "*", "all"); TAKES("x", "", "all"); TAKES("x", "/*", "{*}"); EQ_STR(out.params[0], "*");
+    seg_free(&s);
+}
+
+TEST(regexes_come_last_and_in_order)
+{
+    struct seg s = seg_routes();
+    char err[100] = "";
+    uint32_t root = seg_any(&s), a = LITERAL(root, "a");
+    NODE(a)->leaf = NODE(a)->ended = seg_leaf_of(&s, "exact", 0);
+    NODE(a)->goes_on = prefix(&s, "prefix", 0);
+    struct fgw_l_rx rx[3] = {seg_regex(&s, "post", "/.*", 0), seg_regex(&s, "number", "/(?<id>[0-9]+)/(.)(?<rest>.*)?", 2), seg_regex(&s, "any", "/[^a].*", 0)};
+    SEG_AT(&s, cand, SEG_AT(&s, leaf, rx[0].leaf)->cands.off)->methods = 1 << FGW_M_POST;
+    seg_mixed(&s, seg_top(&s)->any, root, rx, 3);
+    OK(seg_check(&s) == NULL);
+    TAKES("x", "/a", "exact"); TAKES("x", "/1/x", "-");      /* no patterns were given: none matches, and nothing is read */
+    EQ(out.allow, 0);
+    regexes = fgw_regexes_new(s.p);
+    EQ(fgw_regexes_compile(regexes, 9, err, sizeof err), 0);
+    TAKES("x", "/a", "exact"); TAKES("x", "/a/1", "prefix");
+    TAKES("x", "/12/xyz", "number"); EQ_STR(out.params[0], "12"); EQ_STR(out.params[1], "yz");
+    TAKES("x", "/12/x", "number"); EQ_STR(out.params[1], "");
+    TAKES("x", "/b", "any"); TAKES("x", "/", "-"); EQ(out.allow, 1 << FGW_M_POST);
+    TAKES("x", "*", "-"); TAKES("x", "", "-");
+    NODE(root)->ended = NODE(root)->goes_on = prefix(&s, "all", 0);
+    TAKES("x", "/12/x", "all"); TAKES("x", "*", "all");
+    fgw_regexes_free(regexes);
+    regexes = NULL;
     seg_free(&s);
 }
 

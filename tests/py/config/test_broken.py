@@ -54,7 +54,17 @@ STRUCTURE = [
     (UP + "routes: {r: {match: {exact: /}}}\n", 3, 13, "FGW1213", "routes.r", "leads nowhere", "the key `to`", ""),
 ]
 
+REGEX = UP + "routes:\n  r:\n    match: {regex: %s}\n    to: users\n"
+
 SCALARS = [
+    (REGEX % "/a(b", 5, 23, "FGW1218", "routes.r.match.regex", "missing closing parenthesis, at offset 4", "PCRE2", ""),
+    (REGEX % "'/\u00e9[z-a]'", 5, 26, "FGW1218", "routes.r.match.regex", "range out of order in character class, at offset 5", "", ""),
+    (REGEX % "'/(?<a>x)(?J)(?<a>y)'", 5, 21, "FGW1218", "routes.r.match.regex", "two groups have one name", "", ""),
+    (REGEX % ("/" + "a" * 1024), 5, 20, "FGW1218", "routes.r.match.regex", "too long", "at most 1024 bytes", ""),
+    (REGEX % "''", 5, 20, "FGW1218", "routes.r.match.regex", "the regex is empty", "", ""),
+    (REGEX % "/a, prefix: /b", 5, 24, "FGW1212", "routes.r.match.prefix", "`prefix` beside `regex`", "exact, prefix, pattern and regex", ""),
+    (REGEX.replace("users\n", "{redirect: {to: '/{y}'}}\n") % "'/(?<x>.)'", 6, 27, "FGW1207", "routes.r.to.redirect.to", "variable `y` is unknown", "one of x,", ""),
+    (REGEX % "'/(?<x>.)'" + "    chain: [{rate_limit: {rate: 1/s, by: 'path:y'}}]\n", 7, 42, "FGW1214", "routes.r.chain[0].rate_limit.by", "no path parameter `y`", "one of x", ""),
     (HEAD + "workers: 0\n", 2, 10, "FGW1105", "workers", "`0` is out of range", "from 1 to 256 or auto", ""),
     (HEAD + "workers: atuo\n", 2, 10, "FGW1103", "workers", "'atuo'", "whole number", "did you mean auto?"),
     (UP + "routes: {r: {chain: [{rate_limit: {rate: 1/s, by: ip}}], to: users}}\n", 3, 51, "FGW1214",

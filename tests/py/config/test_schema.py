@@ -17,7 +17,7 @@ from fastgw.errors import ConfigErrors
 from . import test_broken
 
 ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted(path for kind in ("yaml", "toml") for path in (ROOT / "examples").glob(f"*.{kind}"))
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
 
@@ -25,7 +25,7 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_load_without_a_warning_and_fit_the_schema(path):
     loaded = load(path, {})
     assert loaded.warnings == []

@@ -253,3 +253,31 @@ class TestHost:
         )
         found = explain(self.made, "GET", "/")
         assert (found.route, found.host, lost(found)) == ("none", "", {"h": "host (none) is not h"})
+
+
+class TestRegexes:
+    def test_the_engine_says_what_a_regex_takes_and_what_its_groups_are(self):
+        made = config(
+            {
+                "b": Match(regex="/(?<year>\\d{4})/(?<rest>.*)"),
+                "a": Match(regex="/\\d+/.*"),
+                "c": Match(regex="/(a+)+"),
+                "p": Match(prefix="/2025"),
+            }
+        )
+        found = explain(made, "GET", "/2024/x/y")
+        assert (found.route, found.match) == ("b", "regex /(?<year>\\d{4})/(?<rest>.*)")
+        assert found.params == {"year": "2024", "rest": "x/y"}
+        assert lost(found) == {
+            "a": "regexes are tried in the order of the configuration, and b is written before",
+            "c": "path /2024/x/y does not match the regex /(a+)+",
+            "p": "path /2024/x/y is not below the prefix /2025",
+        }
+        assert lost(explain(made, "GET", "/2025/x"))["b"] == (
+            "regex /(?<year>\\d{4})/(?<rest>.*) is less specific than prefix /2025"
+        )
+
+    def test_one_that_is_given_up_does_not_match(self):
+        made = config({"slow": Match(regex="/(a+)+")})
+        assert explain(made, "GET", "/" + "a" * 4000).route == "slow"
+        assert explain(made, "GET", "/" + "a" * 4000 + "b").answer == "404 no route"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from random import Random
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +23,7 @@ from fastgw.snapshot.precedence import (
     path_rank,
     rank,
 )
+from tests.py.snapshot.cases import a_case
 from tests.py.snapshot.make import Asked
 
 
@@ -100,6 +99,7 @@ class TestPaths:
             Match(prefix="/a"),
             Match(prefix="/"),
             Match(),
+            Match(regex="/a"),
         ]
         assert sorted(matches[7:] + matches[:7], key=path_rank) == matches
         assert len({path_rank(match) for match in matches}) == len(matches)
@@ -172,6 +172,12 @@ class TestBeaten:
                 "asks for fewer query parameters (1 instead of 2)",
             ),
             (Match(), Match(), "the same in all, and the name z comes after w"),
+            (Match(regex="/.*"), Match(), "regex /.* is less specific than every path"),
+            (
+                Match(regex="/a.*", methods=("GET",)),
+                Match(regex="/.*"),
+                "regexes are tried in the order of the configuration, and w is written before",
+            ),
         ],
     )
     def test_only_the_first_difference_counts(self, loser, winner, why):
@@ -181,117 +187,23 @@ class TestBeaten:
 
 # ---- the C router against the model
 
-WORDS = [
-    "b",
-    "c",
-    "abcdefgh",
-    "abcdefghi",
-    "a-segment-of-more-than-sixteen",
-    "a-segment-that-is-longer-than-thirty-two-bytes",
-]
-HOST_PATTERNS = ["a.org", "b.a.org", "*.a.org", "*.b.a.org", "*.org", "x", "*." + "y." * 33 + "org"]
-HOSTS = [
-    "a.org",
-    "b.a.org",
-    "c.b.a.org",
-    "org",
-    "x",
-    "",
-    ".a.org",
-    "z" * 61 + ".a.org",
-    "y." * 32 + "org",
-    "y." * 36 + "org",
-]
-METHODS = ["GET", "GET", "PUT", "PURGE", "BAN", "OPTIONS"]
-FIELDS = ["x-a", "user-agent"]
-QUERY = ["p", "q"]
-WRITTEN = {"p": ["p", "%70"], "q": ["q", "%71"], "1": ["1", "%31"], "2": ["2", "%32"]}
 
-
-def some(rng: Random, choices: list[str], most: int) -> list[str]:
-    return [rng.choice(choices) for _ in range(rng.randint(0, most))]
-
-
-def flags(rng: Random, names: list[str]) -> dict[str, str]:
-    return {name: rng.choice("12") for name in names if rng.random() < 0.12}
-
-
-def some_path(rng: Random, words: list[str]) -> dict[str, str]:
-    kind, parts = rng.choice(["exact", "prefix", "prefix", "pattern", "pattern", "none"]), some(rng, words, 4)
-    if kind == "pattern":
-        parts = [f"{{p{i}}}" if rng.random() < 0.4 else part for i, part in enumerate(parts)]
-        parts += ["{rest*}"] if rng.random() < 0.3 else []
-    return {} if kind == "none" else {kind: "/" + "/".join(parts)}
-
-
-def some_route(rng: Random, words: list[str]) -> Route:
-    match = Match(
-        **some_path(rng, words),
-        hosts=tuple(some(rng, HOST_PATTERNS, 2)) if rng.random() < 0.6 else (),
-        methods=tuple(some(rng, METHODS, 2)) if rng.random() < 0.3 else (),
-        headers=flags(rng, FIELDS),
-        query=flags(rng, QUERY),
-    )
-    return Route(match=match, priority=rng.choice([0] * 12 + [1, -1]), to="u")
-
-
-def filled(rng: Random, words: list[str], match: Match) -> str:
-    """A path that the match takes."""
-    if match.pattern is None:
-        return match.exact or match.prefix or "/"
-    parts = [
-        "/".join(some(rng, words, 2)) if s.rest else rng.choice(words) if s.param else s.text
-        for s in parse_pattern(match.pattern)
-    ]
-    return "/" + "/".join(parts)
-
-
-def some_request(rng: Random, words: list[str], match: Match) -> Request:
-    """Made to fit the match, and then often bent."""
-    path = filled(rng, words, match)
-    path = path[: path.rindex("/")] if rng.random() < 0.1 else path
-    path += "".join(f"/{word}" for word in some(rng, words, 2))
-    host, method = rng.choice(HOSTS), rng.choice(METHODS)
-    if match.hosts and rng.random() < 0.6:
-        host = rng.choice(match.hosts).replace("*", rng.choice(["a", "a.b", "z" * 60]))
-    if match.methods and rng.random() < 0.6:
-        method = rng.choice(match.methods)
-    query = [*match.query.items(), *flags(rng, QUERY).items()]
-    fields = [*match.headers.items(), *flags(rng, FIELDS).items()]
-    rng.shuffle(query), rng.shuffle(fields)
-    fields = [(rng.choice([name, name.title()]), value) for name, value in fields]
-    if method == "OPTIONS" and rng.random() < 0.3:
-        return Request(method, host, "*", "", tuple(fields))
-    written = "&".join("=".join(rng.choice(WRITTEN[text]) for text in pair) for pair in query)
-    return Request(method, host, path or "/", written, tuple(fields))
-
-
-class Case(NamedTuple):
-    table: dict[str, Route]
-    requests: list[Request]
-
-
-def a_case(seed: int) -> Case:
-    """Routes and requests of few words, so that they meet."""
-    rng = Random(seed)
-    words = ["a", "a", "", *some(rng, WORDS, 3)]
-    table = {f"r{i:02}": some_route(rng, words) for i in range(rng.randint(1, 25))}
-    asked = [some_request(rng, words, rng.choice(list(table.values())).match) for _ in range(25)]
-    return Case(table, asked)
-
-
-def rank_of(name: str, route: Route, host: str) -> tuple[object, ...]:
-    return rank(name, route.match, route.priority, narrowest(route.match, host) or "")
+def rank_of(table: dict[str, Route], name: str, host: str) -> tuple[object, ...]:
+    route = table[name]
+    return rank(name, route.match, route.priority, narrowest(route.match, host) or "", list(table).index(name))
 
 
 def winner(table: dict[str, Route], asked: Request) -> str | None:
-    fit = [
-        (rank_of(name, route, asked.host), name) for name, route in table.items() if missed(route.match, asked) is None
-    ]
+    fitting = [name for name, route in table.items() if missed(route.match, asked) is None]
+    fit = [(rank_of(table, name, asked.host), name) for name in fitting]
     return min(fit)[1] if fit else None
 
 
 def params(match: Match, path: str) -> tuple[str, ...]:
+    if match.regex is not None:
+        taken = re.fullmatch(match.regex, path, re.ASCII)
+        assert taken is not None
+        return tuple(taken[name] or "" for name in taken.re.groupindex)
     if match.pattern is None:
         return ()
     pieces = ["(.*)" if s.rest else "([^/]+)" if s.param else re.escape(s.text) for s in parse_pattern(match.pattern)]
@@ -352,6 +264,16 @@ def test_the_router_takes_the_least_of_those_that_fit(case):
             pytest.fail(f"{asked}: {why}, of\n" + "\n".join(f"{name}: {route}" for name, route in few.items()))
 
 
+@settings(max_examples=100, deadline=None)
+@given(cases)
+def test_regexes_take_what_they_take_elsewhere(case):
+    """The model asks the engine what a regex takes; here Python's own regexes are asked too."""
+    for match in [route.match for route in case.table.values() if route.match.regex is not None]:
+        for asked in case.requests:
+            taken = asked.path.startswith("/") and re.fullmatch(match.regex, asked.path, re.ASCII) is not None
+            assert path_fits(match, asked.path) == taken, (match.regex, asked.path)
+
+
 @settings(max_examples=60, deadline=None)
 @given(cases)
 def test_every_loser_that_fits_is_told_why(case):
@@ -361,18 +283,21 @@ def test_every_loser_that_fits_is_told_why(case):
             if best is None or name == best or missed(route.match, asked):
                 continue
             won = case.table[best]
-            assert rank_of(name, route, asked.host) > rank_of(best, won, asked.host)
+            assert rank_of(case.table, name, asked.host) > rank_of(case.table, best, asked.host)
             assert beaten(name, route, best, won, asked.host)
 
 
 def test_the_cases_are_worth_asking():
     """Of many requests most find routes to choose from, and some none but a method that would have had one."""
-    fitting, refused = [], 0
+    fitting, refused, by_regex = [], 0, 0
     for case in map(a_case, range(60)):
         for asked in case.requests:
             fitting.append(sum(missed(route.match, asked) is None for route in case.table.values()))
+            best = winner(case.table, asked)
+            by_regex += best is not None and case.table[best].match.regex is not None
             refused += fitting[-1] == 0 and bool(allowed(case.table, asked))
     assert sum(n >= 3 for n in fitting) > len(fitting) / 3 and fitting.count(0) > len(fitting) / 20 and refused > 10
+    assert by_regex > len(fitting) / 40
 
 
 @given(st.lists(st.sampled_from(["p", "q", "%70", "=", "&", "+", "%", "%3", "%31", "1", "%C3%A9", "%zz"]), max_size=12))

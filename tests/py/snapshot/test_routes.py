@@ -224,7 +224,7 @@ def test_the_routes_of_the_benchmark_are_found_by_the_model_too():
             request.head.split(b" ")[0].decode(), *found.target, tuple((name, value) for name, value in fields)
         )
         fit = [
-            (rank(name, route.match, route.priority, narrowest(route.match, seen.host) or ""), name)
+            (rank(name, route.match, route.priority, narrowest(route.match, seen.host) or "", 0), name)
             for name, route in made.routes.items()
             if missed(route.match, seen) is None
         ]
