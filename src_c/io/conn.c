@@ -98,6 +98,7 @@ void fgw_conn_close(struct fgw_conn *c, bool reset)
     if (c->state == FGW_CONN_CLOSED) return;
     c->state = FGW_CONN_CLOSED;
     fgw_link_remove(&c->dirty.link);
+    if (c->out.bytes) c->cut = true;
     fgw_buf_clear(&c->loop->bufs, &c->out);
     if (c->in_b) fgw_block_unref(c->in_b), c->in_b = NULL;
     c->in_off = c->in_end = 0;

@@ -1,0 +1,55 @@
+/* io/tls_impl.h: the only header that names OpenSSL's types, for io/tls*.c only. */
+#ifndef FGW_IO_TLS_IMPL_H
+#define FGW_IO_TLS_IMPL_H
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include "io/tls.h"
+#include "io/tls_cert.h"
+
+enum { TICKET_KEYS_MAX = 8, RECORD = 16384, SID = 32 };
+
+struct fgw_tls_env {
+    BIO_METHOD *bio;
+    EVP_CIPHER *aes;
+    struct { unsigned char name[16], aes[32], mac[32]; } keys[TICKET_KEYS_MAX];
+    uint32_t nkeys;
+    uint32_t refs;                   /* of it: the owner and its servers */
+    char gather[RECORD];             /* one record's worth of spans, made contiguous */
+};
+
+struct tls_name { char *text; SSL_CTX *ctx; };       /* lower case; "*.example.com" as written */
+struct fgw_tls_server {
+    struct fgw_tls_env *env;
+    uint32_t refs, nnames, nctx;
+    struct tls_name *names;          /* sorted */
+    SSL_CTX **ctx;                   /* [0]: for clients that name nobody we know */
+    bool strict_names;
+};
+
+struct fgw_tls {
+    SSL *ssl;
+    struct fgw_loop *loop;
+    struct fgw_conn *c;              /* NULL: still in its stage */
+    struct fgw_tls_server *server;
+    struct fgw_identity *identity;
+    struct fgw_job ready, dead;
+    int fd, io_err;
+    bool peer_gone;                  /* end of file, of the socket */
+    bool broken;                     /* no further record can be read or written */
+    bool ended;                      /* the peer's close_notify has come */
+    bool read_waits, shut_waits;     /* for room in the socket */
+    uint8_t why;                     /* enum fgw_err, set by a callback that refuses */
+};
+
+/* tls_cert.c */
+X509 *tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n);   /* first one; the others are pushed to rest */
+EVP_PKEY *tls_key(struct fgw_str pem, char *err, size_t err_n);
+char *tls_names(X509 *x);                                                             /* as fgw_cert_info.names */
+struct fgw_identity *tls_identity(X509 *x);                                           /* NULL: no memory, or nothing that may be believed */
+void tls_error(char *err, size_t err_n, const char *what);                            /* with OpenSSL's newest reason; clears its queue */
+/* tls_server.c */
+int tls_hello(SSL *ssl, int *alert, void *arg);
+
+#endif
