@@ -16,6 +16,7 @@ struct fgw_segment *fgw_segment_find(struct fgw_worker *w, uint64_t hash)
 static void segment_free(struct fgw_segment *s)
 {
     fgw_link_remove(&s->link);
+    fgw_tls_server_unref(s->tls);
     if (s->mapped) fgw_seg_unmap((void *)s->p, s->size);
     else free((void *)s->p);
     free(s);
@@ -129,7 +130,26 @@ static void unbind_hooks(const struct fgw_snapshot *s, struct fgw_bound *b)
     free(b->numbers);
 }
 
-static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l)
+/* A segment that has contexts already keeps them: only what has changed costs anything at a reload. */
+static const char *bind_tls(struct fgw_snapshot *s, struct fgw_bound *b, uint32_t index, char *err, size_t n)
+{
+    const void *seg = seg_at(s, index, FGW_SEG_TLS);
+    if (!seg) return "a listener names a segment that is not there";
+    struct fgw_segment *g = s->segs[index];
+    const struct fgw_l_tls *x = fgw_l_body(seg);
+    const struct fgw_l_tls_cert *c = fgw_l_at(seg, x->certs.off);
+    struct fgw_tls_pem *pem = g->tls ? NULL : calloc(x->certs.count, sizeof *pem);
+    if (!g->tls && !pem) return "out of memory";
+    for (uint32_t i = 0; pem && i < x->certs.count; i++) pem[i] = (struct fgw_tls_pem){fgw_l_text(seg, c[i].cert), fgw_l_text(seg, c[i].key)};
+    struct fgw_tls_options o = {.certs = pem, .ncerts = x->certs.count, .ca = fgw_l_text(seg, x->ca), .ciphers = fgw_l_text(seg, x->ciphers),
+                                .client_auth = x->client_auth, .min_version = x->min_version, .strict_names = x->strict_names, .tickets = x->tickets};
+    if (pem) g->tls = fgw_tls_server_new(s->w->tls, &o, err, n);
+    free(pem);
+    b->tls = g->tls, b->handshake_ms = x->handshake_ms;
+    return g->tls ? NULL : err;
+}
+
+static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l, char *err, size_t n)
 {
     const void *routes = seg_at(s, l->routes_seg, FGW_SEG_ROUTES), *set = seg_at(s, l->settings_seg, FGW_SEG_SETTINGS);
     if (!routes || !set) return "a listener names a segment that is not there";
@@ -143,7 +163,8 @@ static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, co
     if (!b->pools) return "out of memory";
     for (uint32_t i = 0; i < r->upstreams.count; i++)
         if (!(b->pools[i] = pool_named(s, fgw_l_text(routes, names[i])))) return "a route names an upstream that is not there";
-    return bind_hooks(s, b, r);
+    const char *wrong = bind_hooks(s, b, r);
+    return wrong || !l->tls_seg ? wrong : bind_tls(s, b, l->tls_seg - 1, err, n);
 }
 
 struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n)
@@ -168,7 +189,8 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
     if (!s->bound) return bad(s, err, err_n, "out of memory", FGW_STR(""));
     for (uint32_t i = 0; i < s->root->listeners.count; i++) {
         s->nbound++;
-        const char *why = bind_listener(s, &s->bound[i], &l[i]);
+        char tls[256];
+        const char *why = bind_listener(s, &s->bound[i], &l[i], tls, sizeof tls);
         if (why) return bad(s, err, err_n, why, fgw_l_text(root->p, l[i].name));
     }
     return s;

@@ -6,6 +6,7 @@
  * Memory   malloc, only at prepare. Connections and pools are never owned by a snapshot. Thread one. */
 #ifndef FGW_CORE_SNAPSHOT_H
 #define FGW_CORE_SNAPSHOT_H
+#include "io/tls.h"
 #include "policy/hook.h"
 #include "upstream/pool.h"
 
@@ -15,6 +16,7 @@ struct fgw_segment {
     const void *p;
     size_t size;
     uint32_t refs;
+    struct fgw_tls_server *tls;          /* of kind TLS: its contexts, made when a snapshot first needs them; connections keep theirs */
     bool mapped, fresh;                  /* fresh: added, and no snapshot has been prepared since: kept though nobody counts it yet */
 };
 
@@ -28,6 +30,8 @@ struct fgw_bound {                       /* a listener of the snapshot */
     struct fgw_hook_bound hooks;
     int32_t *numbers;                    /* of hooks, by the routes segment's own index */
     uint32_t nnumbers;
+    struct fgw_tls_server *tls;          /* its segment's; NULL: plain text */
+    uint32_t handshake_ms;
 };
 struct fgw_snapshot {
     struct fgw_worker *w;
