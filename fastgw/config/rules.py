@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, rules_limits, template
+from . import checks, rules_limits, rules_tls, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     KINDS,
     Answer,
+    Certificate,
+    ClientAuth,
     Config,
     HeaderEdits,
     Headers,
@@ -25,6 +27,7 @@ from .model import (
     Route,
     Static,
     Step,
+    Tls,
     Upstream,
 )
 from .nodes import Node, join
@@ -367,6 +370,9 @@ RULES: dict[type, tuple[Any, ...]] = {
     Limits: (limits_order,),
     Upstream: (upstream_endpoints,),
     RateLimit: (rules_limits.rate_limit,),
+    Certificate: (rules_tls.certificate,),
+    ClientAuth: (rules_tls.client_auth,),
+    Tls: (rules_tls.tls,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
         binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts,

@@ -280,6 +280,7 @@ static void hook_blocked(struct fgw_hooks *h, struct fgw_str name, uint64_t ms)
 {
     fgw_worker_report(worker_of(h), 2, "plugin %.*s: plugin_blocked: held the worker for %llu ms", (int)name.n, name.p, (unsigned long long)ms);
 }
+
 void fgw_worker_ticket_keys(struct fgw_worker *w, const void *keys, uint32_t n) { fgw_tls_env_keys(w->tls, keys, n); }
 
 uint64_t fgw_worker_generation(const struct fgw_worker *w) { return w->snap ? w->snap->root->generation : 0; }

@@ -292,7 +292,7 @@ static void stage_done(struct fgw_tls_stage *s, enum fgw_err why)
 static bool identify(struct fgw_tls *t)
 {
     X509 *x = SSL_get0_peer_certificate(t->ssl);
-    if (x && SSL_get_verify_result(t->ssl) == X509_V_OK) t->identity = tls_identity(x);
+    if (x && SSL_get_verify_result(t->ssl) == X509_V_OK) t->identity = fgw_tls_identify(x);
     return !x || t->identity;
 }
 

@@ -19,13 +19,14 @@
 #include "base/str.h"
 #include "io/conn.h"
 
-enum { FGW_TLS_TICKET_KEY = 80 };                      /* bytes: name 16, AES-256 key 32, HMAC-SHA-256 key 32 */
+enum { FGW_TLS_TICKET_KEY = 80,                        /* bytes: name 16, AES-256 key 32, HMAC-SHA-256 key 32 */
+       FGW_TLS_TICKET_KEYS = 8 };                      /* at most */
 enum fgw_tls_auth { FGW_TLS_AUTH_NONE, FGW_TLS_AUTH_REQUEST, FGW_TLS_AUTH_REQUIRE };
 
 struct fgw_tls_env;
 struct fgw_tls_env *fgw_tls_env_new(void);             /* with a random ticket key of its own; NULL: no memory */
 void fgw_tls_env_free(struct fgw_tls_env *e);          /* goes when its last server has gone */
-/* n keys in a row: the first seals, all open. Nothing changes if n is 0 or beyond 8. */
+/* n keys in a row: the first seals, all open. Nothing changes if n is 0 or too large. */
 void fgw_tls_env_keys(struct fgw_tls_env *e, const void *keys, uint32_t n);
 
 struct fgw_tls_pem { struct fgw_str cert, key; };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "io/tls_impl.h"
 
-void tls_error(char *err, size_t err_n, const char *what)
+void fgw_tls_error(char *err, size_t err_n, const char *what)
 {
     unsigned long e = ERR_peek_last_error();
     const char *reason = e ? ERR_reason_error_string(e) : NULL;
@@ -19,16 +19,16 @@ static int no_password(char *buf, int n, int w, void *u)
     return -1;                                         /* an encrypted key is refused, not asked about on a terminal */
 }
 
-X509 *tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n)
+X509 *fgw_tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n)
 {
     BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
     X509 *first = b ? PEM_read_bio_X509_AUX(b, NULL, no_password, NULL) : NULL, *next;
-    if (!first) tls_error(err, err_n, "no certificate can be read");
+    if (!first) fgw_tls_error(err, err_n, "no certificate can be read");
     while (first && (next = PEM_read_bio_X509(b, NULL, no_password, NULL)))
         if (!rest || !sk_X509_push(rest, next)) X509_free(next);
     unsigned long e = ERR_peek_last_error();
     if (first && e && ERR_GET_REASON(e) != PEM_R_NO_START_LINE) {
-        tls_error(err, err_n, "a certificate of the chain cannot be read");
+        fgw_tls_error(err, err_n, "a certificate of the chain cannot be read");
         X509_free(first), first = NULL;
     }
     ERR_clear_error();
@@ -36,13 +36,13 @@ X509 *tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_
     return first;
 }
 
-EVP_PKEY *tls_key(struct fgw_str pem, char *err, size_t err_n)
+EVP_PKEY *fgw_tls_key(struct fgw_str pem, char *err, size_t err_n)
 {
     BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
     EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, no_password, NULL) : NULL;
     if (!k) {
         if (memmem(pem.p, pem.n, "ENCRYPTED", 9)) snprintf(err, err_n, "the key is encrypted; it must be readable without a password"), ERR_clear_error();
-        else tls_error(err, err_n, "no private key can be read");
+        else fgw_tls_error(err, err_n, "no private key can be read");
     }
     BIO_free(b);
     return k;
@@ -87,7 +87,7 @@ static const ASN1_STRING *common_name(X509 *x)
     return last < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(s, last));
 }
 
-char *tls_names(X509 *x)
+char *fgw_tls_names(X509 *x)
 {
     char *names = NULL;
     GENERAL_NAMES *alt = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
@@ -114,8 +114,8 @@ static int64_t seconds(const ASN1_TIME *t)
 int fgw_cert_inspect(struct fgw_str cert, struct fgw_str key, struct fgw_cert_info *out, char *err, size_t err_n)
 {
     STACK_OF(X509) *rest = sk_X509_new_null();
-    X509 *x = tls_chain(cert, rest, err, err_n);
-    EVP_PKEY *k = x && key.n ? tls_key(key, err, err_n) : NULL;
+    X509 *x = fgw_tls_chain(cert, rest, err, err_n);
+    EVP_PKEY *k = x && key.n ? fgw_tls_key(key, err, err_n) : NULL;
     bool ok = x && (!key.n || k);
     if (ok && k && X509_check_private_key(x, k) != 1) snprintf(err, err_n, "the key is not the certificate's"), ERR_clear_error(), ok = false;
     *out = (struct fgw_cert_info){0};
@@ -125,7 +125,7 @@ int fgw_cert_inspect(struct fgw_str cert, struct fgw_str key, struct fgw_cert_in
         snprintf(out->kind, sizeof out->kind, "%s", kind ? kind : "?");
         out->not_before = seconds(X509_get0_notBefore(x)), out->not_after = seconds(X509_get0_notAfter(x));
         out->chain = 1 + (uint32_t)sk_X509_num(rest);
-        out->names = tls_names(x);
+        out->names = fgw_tls_names(x);
     }
     EVP_PKEY_free(k);
     X509_free(x);
@@ -136,7 +136,7 @@ int fgw_cert_inspect(struct fgw_str cert, struct fgw_str key, struct fgw_cert_in
 int fgw_cert_count_ca(struct fgw_str pem, char *err, size_t err_n)
 {
     STACK_OF(X509) *rest = sk_X509_new_null();
-    X509 *x = tls_chain(pem, rest, err, err_n);
+    X509 *x = fgw_tls_chain(pem, rest, err, err_n);
     int n = x ? 1 + sk_X509_num(rest) : -1;
     X509_free(x);
     sk_X509_pop_free(rest, X509_free);
@@ -192,7 +192,7 @@ static bool fill(struct fgw_identity *id, struct blob *b, X509 *x, GENERAL_NAMES
     return true;
 }
 
-struct fgw_identity *tls_identity(X509 *x)
+struct fgw_identity *fgw_tls_identify(X509 *x)
 {
     struct fgw_identity size = {0}, *id = NULL;
     struct blob b = {NULL, 0};

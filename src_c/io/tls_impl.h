@@ -8,12 +8,12 @@
 #include "io/tls.h"
 #include "io/tls_cert.h"
 
-enum { TICKET_KEYS_MAX = 8, RECORD = 16384, SID = 32 };
+enum { RECORD = 16384, SID = 32 };
 
 struct fgw_tls_env {
     BIO_METHOD *bio;
     EVP_CIPHER *aes;
-    struct { unsigned char name[16], aes[32], mac[32]; } keys[TICKET_KEYS_MAX];
+    struct { unsigned char name[16], aes[32], mac[32]; } keys[FGW_TLS_TICKET_KEYS];
     uint32_t nkeys;
     uint32_t refs;                   /* of it: the owner and its servers */
     char gather[RECORD];             /* one record's worth of spans, made contiguous */
@@ -44,12 +44,9 @@ struct fgw_tls {
 };
 
 /* tls_cert.c */
-X509 *tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n);   /* first one; the others are pushed to rest */
-EVP_PKEY *tls_key(struct fgw_str pem, char *err, size_t err_n);
-char *tls_names(X509 *x);                                                             /* as fgw_cert_info.names */
-struct fgw_identity *tls_identity(X509 *x);                                           /* NULL: no memory, or nothing that may be believed */
-void tls_error(char *err, size_t err_n, const char *what);                            /* with OpenSSL's newest reason; clears its queue */
-/* tls_server.c */
-int tls_hello(SSL *ssl, int *alert, void *arg);
-
+X509 *fgw_tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n);   /* first one; the others are pushed to rest */
+EVP_PKEY *fgw_tls_key(struct fgw_str pem, char *err, size_t err_n);
+char *fgw_tls_names(X509 *x);                                                             /* as fgw_cert_info.names */
+struct fgw_identity *fgw_tls_identify(X509 *x);                                       /* NULL: no memory, or nothing that may be believed */
+void fgw_tls_error(char *err, size_t err_n, const char *what);                            /* with OpenSSL's newest reason; clears its queue */
 #endif

@@ -71,7 +71,7 @@ void fgw_tls_env_free(struct fgw_tls_env *e)
 void fgw_tls_env_keys(struct fgw_tls_env *e, const void *keys, uint32_t n)
 {
     _Static_assert(sizeof e->keys[0] == FGW_TLS_TICKET_KEY, "a ticket key");
-    if (!n || n > TICKET_KEYS_MAX) return;
+    if (!n || n > FGW_TLS_TICKET_KEYS) return;
     OPENSSL_cleanse(e->keys, sizeof e->keys);
     memcpy(e->keys, keys, n * sizeof e->keys[0]);
     e->nkeys = n;
@@ -120,7 +120,7 @@ static bool host_of(const unsigned char *p, size_t n, char out[FGW_CERT_NAME_MAX
     return true;
 }
 
-int tls_hello(SSL *ssl, int *alert, void *arg)
+static int tls_hello(SSL *ssl, int *alert, void *arg)
 {
     struct fgw_tls *t = SSL_get_app_data(ssl);
     const struct fgw_tls_server *s = t->server;
@@ -164,12 +164,12 @@ static int pick_protocol(SSL *ssl, const unsigned char **out, unsigned char *out
 static bool trust(SSL_CTX *c, struct fgw_str pem, char *err, size_t err_n)
 {
     STACK_OF(X509) *all = sk_X509_new_null();
-    X509 *x = tls_chain(pem, all, err, err_n);
+    X509 *x = fgw_tls_chain(pem, all, err, err_n);
     bool ok = x && sk_X509_push(all, x);
     for (int i = 0; ok && i < sk_X509_num(all); i++) {
         x = sk_X509_value(all, i);
         ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(c), x) == 1 && SSL_CTX_add_client_CA(c, x) == 1;
-        if (!ok) tls_error(err, err_n, "an authority cannot be used");
+        if (!ok) fgw_tls_error(err, err_n, "an authority cannot be used");
     }
     sk_X509_pop_free(all, X509_free);
     return ok;
@@ -182,7 +182,7 @@ static bool ctx_rules(SSL_CTX *c, const struct fgw_tls_options *o, char *err, si
     if (!SSL_CTX_set_min_proto_version(c, o->min_version == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) || !SSL_CTX_set_max_proto_version(c, 0) ||
         o->ciphers.n >= sizeof ciphers || !SSL_CTX_set_cipher_list(c, o->ciphers.n ? ciphers : CIPHERS) ||
         !SSL_CTX_set_ciphersuites(c, SUITES) || !SSL_CTX_set1_groups_list(c, GROUPS)) {
-        tls_error(err, err_n, "the ciphers or versions cannot be used");
+        fgw_tls_error(err, err_n, "the ciphers or versions cannot be used");
         return false;
     }
     if (!o->client_auth) return true;
@@ -194,7 +194,7 @@ static SSL_CTX *ctx_new(const struct fgw_tls_options *o, char *err, size_t err_n
 {
     SSL_CTX *c = SSL_CTX_new(TLS_server_method());
     if (!c || !ctx_rules(c, o, err, err_n)) {
-        if (!c) tls_error(err, err_n, "no TLS context");
+        if (!c) fgw_tls_error(err, err_n, "no TLS context");
         SSL_CTX_free(c);
         return NULL;
     }
@@ -216,10 +216,10 @@ static SSL_CTX *ctx_new(const struct fgw_tls_options *o, char *err, size_t err_n
 static bool ctx_add(SSL_CTX *c, const struct fgw_tls_pem *pem, EVP_MD_CTX *sid, char *err, size_t err_n)
 {
     STACK_OF(X509) *rest = sk_X509_new_null();
-    X509 *x = tls_chain(pem->cert, rest, err, err_n);
-    EVP_PKEY *k = x ? tls_key(pem->key, err, err_n) : NULL;
+    X509 *x = fgw_tls_chain(pem->cert, rest, err, err_n);
+    EVP_PKEY *k = x ? fgw_tls_key(pem->key, err, err_n) : NULL;
     bool ok = k != NULL;
-    if (ok && SSL_CTX_use_cert_and_key(c, x, k, rest, 1) != 1) tls_error(err, err_n, "the certificate cannot be used"), ok = false;
+    if (ok && SSL_CTX_use_cert_and_key(c, x, k, rest, 1) != 1) fgw_tls_error(err, err_n, "the certificate cannot be used"), ok = false;
     if (ok) EVP_DigestUpdate(sid, pem->cert.p, pem->cert.n);
     EVP_PKEY_free(k);
     X509_free(x);

@@ -67,7 +67,7 @@ TEST(what_is_wrong_with_a_file_is_said)
 TEST(an_identity_is_plain_data)
 {
     struct pem p = pem_make("alice", "URI:spiffe://x/a,DNS:a.test,DNS:b.test,email:a@x", NULL, 1, false);
-    struct fgw_identity *id = tls_identity(p.x);
+    struct fgw_identity *id = fgw_tls_identify(p.x);
     EQ_STR(id->subject, "CN=alice");
     EQ_STR(id->cn, "alice");
     EQ(id->fingerprint.n, 64);
@@ -79,7 +79,7 @@ TEST(an_identity_is_plain_data)
     free(id);
     pem_free(&p);
     p = pem_make(NULL, NULL, NULL, 1, false);
-    OK((id = tls_identity(p.x)) && id->cn.n == 0 && id->nuris == 0 && id->ndns == 0);
+    OK((id = fgw_tls_identify(p.x)) && id->cn.n == 0 && id->nuris == 0 && id->ndns == 0);
     free(id);
     pem_free(&p);
 }
@@ -87,12 +87,12 @@ TEST(an_identity_is_plain_data)
 TEST(an_identity_that_could_be_mistaken_is_none)
 {
     struct pem p = pem_make("eve\nadmin", NULL, NULL, 1, false);   /* a line break in a name would forge a log line or a field */
-    OK(!tls_identity(p.x));
+    OK(!fgw_tls_identify(p.x));
     pem_free(&p);
     char names[4096] = "DNS:n0.test";
     for (int i = 1; i <= FGW_IDENTITY_NAMES; i++) snprintf(names + strlen(names), 32, ",DNS:n%d.test", i);
     p = pem_make("many", names, NULL, 1, false);
-    OK(!tls_identity(p.x));
+    OK(!fgw_tls_identify(p.x));
     pem_free(&p);
 }
 

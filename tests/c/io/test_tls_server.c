@@ -197,7 +197,7 @@ TEST(bad_options_are_told_and_leave_nothing)
 TEST(each_of_many_certificates_is_found)
 {
     struct pem ca = pem_make("root", NULL, NULL, 30, false);
-    enum { N = 200 };                                 
+    enum { N = 200 };
     static struct pem p[N];
     static struct fgw_tls_pem certs[N];
     char name[32], cn[32];

@@ -3,6 +3,7 @@
 #define FGW_TESTS_TLS_PLAY_H
 #include <signal.h>
 #include <unistd.h>
+#include <openssl/err.h>
 #include "http/wire.h"
 #include "io/tls_cert.h"
 #include "io/tls_peer.h"
