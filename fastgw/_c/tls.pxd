@@ -28,7 +28,7 @@ cdef extern from "io/tls.h" nogil:
     struct fgw_tls_options:
         const fgw_tls_pem *certs
         uint32_t ncerts
-        fgw_str ca, ciphers
+        fgw_str ca, ciphers, alpn
         uint8_t client_auth, min_version
         bool_t strict_names, tickets
     fgw_tls_env *fgw_tls_env_new()

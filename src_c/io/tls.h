@@ -35,6 +35,7 @@ struct fgw_tls_options {
     uint32_t ncerts;
     struct fgw_str ca;                                 /* PEM: whose client certificates are believed */
     struct fgw_str ciphers;                            /* of TLS 1.2, OpenSSL's list; empty: ours */
+    struct fgw_str alpn;                               /* protocols, each behind its length, ours first; empty: http/1.1 */
     uint8_t client_auth;                               /* enum fgw_tls_auth */
     uint8_t min_version;                               /* 2: TLS 1.2, 3: TLS 1.3 */
     bool strict_names;                                 /* refuse names that no certificate has */

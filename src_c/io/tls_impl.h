@@ -26,6 +26,8 @@ struct fgw_tls_server {
     struct tls_name *names;          /* sorted */
     SSL_CTX **ctx;                   /* [0]: for clients that name nobody we know */
     bool strict_names;
+    uint8_t alpn_n;
+    unsigned char alpn[64];
 };
 
 struct fgw_tls {

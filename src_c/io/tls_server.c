@@ -13,7 +13,7 @@ static const char CIPHERS[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GC
                               "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char SUITES[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const char GROUPS[] = "X25519:P-256:P-384";
-static const unsigned char PROTOCOLS[] = "\x08http/1.1";
+static const char PROTOCOLS[] = "\x08http/1.1";
 
 /* ---- the socket, for OpenSSL: its own would raise SIGPIPE ---- */
 static int bio_recv(BIO *b, char *p, int n)
@@ -150,13 +150,14 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
 
 static int pick_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *arg)
 {
+    struct fgw_tls *t = SSL_get_app_data(ssl);
     unsigned char *p;
     (void)arg;
-    if (SSL_select_next_proto(&p, out_n, PROTOCOLS, sizeof PROTOCOLS - 1, in, in_n) == OPENSSL_NPN_NEGOTIATED) {
+    if (SSL_select_next_proto(&p, out_n, t->server->alpn, t->server->alpn_n, in, in_n) == OPENSSL_NPN_NEGOTIATED) {
         *out = p;
         return SSL_TLSEXT_ERR_OK;
     }
-    ((struct fgw_tls *)SSL_get_app_data(ssl))->why = FGW_E_TLS_NO_PROTOCOL;
+    t->why = FGW_E_TLS_NO_PROTOCOL;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -328,6 +329,8 @@ struct fgw_tls_server *fgw_tls_server_new(struct fgw_tls_env *e, const struct fg
     uint32_t n = 0;
     snprintf(err, err_n, "%s", s ? "no certificate" : "out of memory");
     if (s) *s = (struct fgw_tls_server){.env = e, .refs = 1, .strict_names = o->strict_names}, e->refs++;
+    struct fgw_str alpn = o->alpn.n && o->alpn.n <= sizeof s->alpn ? o->alpn : FGW_STR(PROTOCOLS);
+    if (s) memcpy(s->alpn, alpn.p, alpn.n), s->alpn_n = (uint8_t)alpn.n;
     bool ok = s && o->ncerts && claims_of(o, &claims, &n, err, err_n);
     if (ok && n) qsort(claims, n, sizeof *claims, by_claim);
     ok = ok && build(s, o, claims, n, err, err_n);

@@ -138,6 +138,25 @@ TEST(a_conn_that_stops_reading_and_goes_on_gets_what_openssl_has)
     end();
 }
 
+TEST(what_is_left_of_a_record_inside_openssl_is_read_without_an_event)
+{
+    char big[10000];
+    memset(big, 'x', sizeof big);
+    begin();
+    OK(play_shake(srv, ctx, "a.test", NULL));
+    SSL_write(t.ssl, "x", 1);
+    turn(1);
+    struct fgw_block *held = fgw_block_ref(l.in);      /* so that it is not begun anew: there is room for a part of the record only */
+    l.in_fill = held->cap - 2048;
+    EQ(SSL_write(t.ssl, big, sizeof big), sizeof big);
+    fgw_loop_turn(&l, 0);
+    EQ(t.got_n, 1 + 2048);
+    turn(2);
+    EQ(t.got_n, 1 + sizeof big);
+    fgw_block_unref(held);
+    end();
+}
+
 /* ---- ends ---- */
 TEST(a_close_notify_is_an_end_and_a_bare_fin_is_a_cut)
 {
