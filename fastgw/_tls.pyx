@@ -3,6 +3,7 @@
 
     inspect(cert, key)     names, dates and key type of a certificate; with a key: that they belong together
     try_server(...)        the contexts that a listener would get, made and thrown away
+    try_client(...)        the same for an upstream
     totals(shm, slot)      a listener's handshakes over all workers
 """
 
@@ -93,6 +94,24 @@ def try_server(list pems not None, bytes ca not None, str client_auth not None, 
     c.fgw_tls_env_free(env)
     free(rows)
     if server is NULL:
+        raise TlsError(said(err) or "out of memory")
+
+
+def try_client(bytes cert not None, bytes key not None, bytes ca not None, str min_version not None,
+               bytes ciphers not None) -> None:
+    """Make what connections to an upstream would use, as a worker will. An empty cert: none of our own. TlsError."""
+    cdef char err[ERR]
+    cdef c.fgw_tls_client_options o
+    cdef c.fgw_tls_env *env = c.fgw_tls_env_new()
+    cdef c.fgw_tls_client *client = NULL
+    err[0] = 0
+    if env is not NULL:
+        o.ca, o.name, o.own.cert, o.own.key, o.ciphers = view(ca), view(b""), view(cert), view(key), view(ciphers)
+        o.min_version, o.verify = VERSIONS[min_version], True
+        client = c.fgw_tls_client_new(env, &o, err, ERR)
+        c.fgw_tls_client_unref(client)
+    c.fgw_tls_env_free(env)
+    if client is NULL:
         raise TlsError(said(err) or "out of memory")
 
 

@@ -36,6 +36,17 @@ cdef extern from "io/tls.h" nogil:
     fgw_tls_server *fgw_tls_server_new(fgw_tls_env *e, const fgw_tls_options *o, char *err, size_t err_n)
     void fgw_tls_server_unref(fgw_tls_server *s)
 
+cdef extern from "io/tls_client.h" nogil:
+    struct fgw_tls_client:
+        pass
+    struct fgw_tls_client_options:
+        fgw_str ca, name, ciphers
+        fgw_tls_pem own
+        uint8_t min_version
+        bool_t verify
+    fgw_tls_client *fgw_tls_client_new(fgw_tls_env *e, const fgw_tls_client_options *o, char *err, size_t err_n)
+    void fgw_tls_client_unref(fgw_tls_client *c)
+
 cdef extern from "core/stats.h" nogil:
     const int FGW_TLS_WORDS
 

@@ -17,6 +17,7 @@ NOUNS = {
     "use": "module:Class", "folder": "a path of a folder",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
     "path": "a path", "query": "text", "pattern": "a path pattern", "pem": "the path of a PEM file",
+    "server_name": "a host name or an address",
     "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",
 }  # fmt: skip

@@ -28,6 +28,24 @@ class ClientAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ca: Annotated[Pem | None, option("PEM file: authorities whose client certificates are believed.")] = None
 
 
+class UpstreamTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS towards an upstream."""
+
+    verify: Annotated[
+        bool, option("Believe only a certificate from a trusted authority, for the right name. false: believe anybody.")
+    ] = True
+    ca: Annotated[Pem | None, option("PEM file: the authorities that are trusted. Unset: the system's.")] = None
+    server_name: Annotated[
+        str | None,
+        option("Whom to ask for, and whose certificate to expect. Unset: the endpoint's host.", kind="server_name"),
+    ] = None
+    certificate: Annotated[Certificate | None, option("The gateway's own certificate, shown on request.")] = None
+    min_version: Annotated[Literal["1.2", "1.3"], option("The oldest version of TLS that is spoken.")] = "1.2"
+    ciphers: Annotated[
+        str, option("Ciphers of TLS 1.2, as OpenSSL lists them. Empty: ECDHE with AES-GCM or ChaCha20.")
+    ] = ""
+
+
 class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS towards clients."""
 

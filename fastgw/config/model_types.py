@@ -7,7 +7,7 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
     off      True: the word `off` may be written, and means 0: no limit; otherwise at least `least`
     kind     what a string is: "address", "bind", "cidr", "host", "path", "pattern", "method", "field", "value",
              "query", "template", "listener", "upstream", "log", "account", "frequency", "limit_key", "limit_name",
-             "cost", "use", "folder", "pem"; checked by `fastgw.config.checks`
+             "cost", "use", "folder", "pem", "server_name"; checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
     names    what a mapping's keys are: "name", "field", "query", or "any": not looked into here

@@ -29,6 +29,7 @@ from .model import (
     Step,
     Tls,
     Upstream,
+    UpstreamTls,
 )
 from .nodes import Node, join
 from .paths import arriving, parse_pattern
@@ -368,11 +369,12 @@ RULES: dict[type, tuple[Any, ...]] = {
     Static: (static_answer,),
     Redirect: (redirect_target,),
     Limits: (limits_order,),
-    Upstream: (upstream_endpoints,),
+    Upstream: (upstream_endpoints, rules_tls.upstream),
     RateLimit: (rules_limits.rate_limit,),
     Certificate: (rules_tls.certificate,),
     ClientAuth: (rules_tls.client_auth,),
     Tls: (rules_tls.tls,),
+    UpstreamTls: (rules_tls.upstream_tls,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
         binds, same_matches, trust, unseen_fields, unseen_paths, unused_upstreams, known_accounts,

@@ -3,9 +3,10 @@
 import time
 from typing import TYPE_CHECKING
 
-from fastgw._tls import CertInfo, TlsError, count_ca, inspect, try_server
+from fastgw._tls import CertInfo, TlsError, count_ca, inspect, try_client, try_server
 
-from .model_tls import Certificate, ClientAuth, Tls
+from .model import Upstream
+from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
 from .nodes import Node
 from .problem import Fault
 
@@ -62,6 +63,39 @@ def client_auth(conv: "Converter", value: ClientAuth, node: Node, path: str) -> 
         count_ca(value.ca.encode())
     except TlsError as error:
         conv.fail(node.get("ca") or node, f"{path}.ca", Fault("FGW1221", str(error)))
+
+
+def upstream_tls(conv: "Converter", value: UpstreamTls, node: Node, path: str) -> None:
+    """All of it together, as a worker will make it."""
+    before = len(conv.problems)
+    if not value.verify:
+        fault = Fault("FGW1903", "anybody is believed to be this upstream", hint="verify, with a `ca` of its own")
+        conv.warn(node.get("verify") or node, f"{path}.verify", fault)
+    if value.ca is not None:
+        try:
+            count_ca(value.ca.encode())
+        except TlsError as error:
+            conv.fail(node.get("ca") or node, f"{path}.ca", Fault("FGW1221", str(error)))
+    if len(conv.problems) > before:
+        return
+    own = value.certificate
+    try:
+        pem = (own.cert.encode(), own.key.encode()) if own else (b"", b"")
+        try_client(*pem, (value.ca or "").encode(), value.min_version, value.ciphers.encode())
+    except TlsError as error:
+        name = "ciphers" if "cipher" in str(error) else "certificate"
+        if not conv.problems:
+            conv.fail(node.get(name) or node, f"{path}.{name}", Fault("FGW1221", str(error)))
+
+
+def upstream(conv: "Converter", value: Upstream, node: Node, path: str) -> None:
+    """A unix socket has no host that a certificate could be for."""
+    tls = value.tls
+    if tls is None or not tls.verify or tls.server_name is not None or node.get("tls") is None:
+        return
+    if any(endpoint.address.startswith("unix:") for endpoint in value.endpoints):
+        fault = Fault("FGW1212", "a unix socket has no name to expect in a certificate", expected="`server_name`")
+        conv.fail(node.get("tls") or node, f"{path}.tls", fault)
 
 
 def tls(conv: "Converter", value: Tls, node: Node, path: str) -> None:

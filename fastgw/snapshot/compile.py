@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from fastgw import _layout
 from fastgw._tls import AUTH, VERSIONS
-from fastgw.config.model import Config, Redirect, Route, Static, Tls
+from fastgw.config.model import Config, Redirect, Route, Static, Tls, UpstreamTls
 from fastgw.plugin.catalogue import Entry as Plugin
 from fastgw.plugin.catalogue import Plugins, Unloaded, steps
 
@@ -251,8 +251,21 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
         "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
+        **_upstream_tls(w, upstream.tls),
     })  # fmt: skip
     return w.finish()
+
+
+def _upstream_tls(w: SegmentWriter, tls: UpstreamTls | None) -> Mapping[str, int | Span]:
+    if tls is None:
+        return {}
+    own = tls.certificate
+    return {
+        "tls": 1, "tls_verify": int(tls.verify), "tls_min_version": VERSIONS[tls.min_version],
+        "tls_ca": w.text(tls.ca or "" if tls.verify else ""), "tls_name": w.text(tls.server_name or ""),
+        "tls_cert": w.text(own.cert if own else ""), "tls_key": w.text(own.key if own else ""),
+        "tls_ciphers": w.text(tls.ciphers),
+    }  # fmt: skip
 
 
 def routes_segment(

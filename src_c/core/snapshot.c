@@ -17,6 +17,7 @@ static void segment_free(struct fgw_segment *s)
 {
     fgw_link_remove(&s->link);
     fgw_tls_server_unref(s->tls);
+    fgw_tls_client_unref(s->client);
     if (s->mapped) fgw_seg_unmap((void *)s->p, s->size);
     else free((void *)s->p);
     free(s);
@@ -75,13 +76,26 @@ static bool bind_segments(struct fgw_snapshot *s)
     return true;
 }
 
-static bool bind_pools(struct fgw_snapshot *s)
+/* What connections to the upstream need to speak TLS. A segment that has it already keeps it. */
+static bool bind_client(struct fgw_snapshot *s, uint32_t index, char *err, size_t n)
+{
+    struct fgw_segment *g = s->segs[index];
+    const struct fgw_l_upstream *u = fgw_l_body(g->p);
+    if (!u->tls || g->client) return true;
+    struct fgw_tls_client_options o = {.ca = fgw_l_text(g->p, u->tls_ca), .name = fgw_l_text(g->p, u->tls_name),
+                                       .own = {fgw_l_text(g->p, u->tls_cert), fgw_l_text(g->p, u->tls_key)}, .ciphers = fgw_l_text(g->p, u->tls_ciphers),
+                                       .min_version = u->tls_min_version, .verify = u->tls_verify};
+    return (g->client = fgw_tls_client_new(s->w->tls, &o, err, n)) != NULL;
+}
+
+static bool bind_pools(struct fgw_snapshot *s, char *err, size_t n)
 {
     const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
     s->pools = calloc(s->root->upstreams.count + 1, sizeof *s->pools);
     if (!s->pools) return false;
     for (uint32_t i = 0; i < s->root->upstreams.count; i++) {
         if (!seg_at(s, u[i].seg, FGW_SEG_UPSTREAM) || (u[i].endpoints && u[i].endpoints >= s->w->shm->size)) return false;
+        if (!bind_client(s, u[i].seg, err, n)) return false;
         struct fgw_pool *p = pool_of(s->w, u[i].id, fgw_l_text(s->root_seg->p, u[i].name));
         if (!p) return false;
         fgw_pool_ref(p);
@@ -180,16 +194,16 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
     root->refs++;
     w->snapshots++;
     s->trusted = fgw_l_at(root->p, s->root->trusted.off);
+    char tls[256] = "an upstream cannot be bound";
     bool whole = bind_segments(s);
     fgw_segments_forget(w);                            /* what it needs of them is counted now */
     if (!whole) return bad(s, err, err_n, "a segment named by the root was not added", FGW_STR(""));
-    if (!bind_pools(s)) return bad(s, err, err_n, "an upstream cannot be bound", FGW_STR(""));
+    if (!bind_pools(s, tls, sizeof tls)) return bad(s, err, err_n, tls, FGW_STR(""));
     const struct fgw_l_listener *l = fgw_l_at(root->p, s->root->listeners.off);
     s->bound = calloc(s->root->listeners.count + 1, sizeof *s->bound);
     if (!s->bound) return bad(s, err, err_n, "out of memory", FGW_STR(""));
     for (uint32_t i = 0; i < s->root->listeners.count; i++) {
         s->nbound++;
-        char tls[256];
         const char *why = bind_listener(s, &s->bound[i], &l[i], tls, sizeof tls);
         if (why) return bad(s, err, err_n, why, fgw_l_text(root->p, l[i].name));
     }
@@ -202,6 +216,7 @@ void fgw_snapshot_apply(struct fgw_snapshot *s)
     for (uint32_t i = 0; i < s->npools; i++) {
         s->pools[i]->slot = u[i].slot;
         fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
+        fgw_pool_transport(s->pools[i], s->segs[u[i].seg]->client);
     }
 }
 

@@ -16,6 +16,7 @@ struct fgw_segment {
     const void *p;
     size_t size;
     uint32_t refs;
+    struct fgw_tls_client *client;       /* of kind UPSTREAM, if it speaks TLS: the same */
     struct fgw_tls_server *tls;          /* of kind TLS: its contexts, made when a snapshot first needs them; connections keep theirs */
     bool mapped, fresh;                  /* fresh: added, and no snapshot has been prepared since: kept though nobody counts it yet */
 };

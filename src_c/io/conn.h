@@ -8,6 +8,7 @@
  * Output   queued in `out`; sent once at settle, with the fewest calls. on_sent tells how many bytes left.
  * Reading  want_read(false) is lazy: the descriptor is only disarmed when it fires meanwhile. The steady state does no epoll_ctl.
  * Fresh    before the first send of a dialled connection what the peer has said unasked is read and told (one recv more a dial).
+ * Dials    `up`: the socket is connected; the transport may have more to do (a handshake) before the connection is OPEN.
  * Up calls on_input (bytes, or eof is set), on_sent, on_open (connected), on_fail (once; c->err is an errno, 0: none known).
  *          They come from a turn, a timer or settle, never from a downward call.
  * Ends     cut: what was sent is not all there was to say. A transport that can tell an end from a cut (TLS: close_notify) then says no end.
@@ -30,6 +31,9 @@ struct fgw_transport {
     void (*shut)(struct fgw_conn *c);                                            /* end our direction */
     void (*close)(struct fgw_conn *c, bool reset);
     int  (*arm)(struct fgw_conn *c, uint32_t events);                            /* which events are wanted now */
+    /* A dialled socket is connected. 1: it can be used; 0: not yet, and it has armed what it waits for; -1: errno, and perhaps c->why.
+     * NULL: always 1. */
+    int  (*open)(struct fgw_conn *c);
 };
 enum fgw_conn_state { FGW_CONN_CONNECTING, FGW_CONN_OPEN, FGW_CONN_FINISHING, FGW_CONN_CLOSED };
 const char *fgw_conn_state_name(enum fgw_conn_state s);
@@ -47,7 +51,8 @@ struct fgw_conn {
     uint64_t sent;                                     /* bytes that left, ever */
     int err;
     uint8_t state;                                     /* enum fgw_conn_state */
-    bool want_read, eof, shut_when_sent, shut_done, bulk, oom, kill, cut;
+    uint8_t why;                                       /* enum fgw_err: the transport knows better than err why it failed; 0: it does not */
+    bool want_read, eof, shut_when_sent, shut_done, bulk, oom, kill, cut, up;
     bool fresh;                                        /* dialled, and nothing sent yet: looked at once before the first send */
 };
 

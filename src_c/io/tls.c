@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include "io/tls_client.h"
 #include "io/tls_impl.h"
 
 enum { SEND_MAX = 128 << 10, DISCARD_READS = 8 };
@@ -131,7 +132,7 @@ static const char *record(struct fgw_tls *t, const struct iovec *v, int n, size_
         *len = v->iov_len - skip < RECORD ? v->iov_len - skip : RECORD;
         return (const char *)v->iov_base + skip;
     }
-    char *out = t->server->env->gather;
+    char *out = t->env->gather;
     for (; n && *len < RECORD; v++, n--, skip = 0) {
         size_t k = v->iov_len - skip < RECORD - *len ? v->iov_len - skip : RECORD - *len;
         memcpy(out + *len, (const char *)v->iov_base + skip, k);
@@ -213,7 +214,40 @@ static int tls_arm(struct fgw_conn *c, uint32_t events)
     return 0;
 }
 
-static const struct fgw_transport tls_transport = {tls_recv, tls_send, tls_shut, tls_close, tls_arm};
+/* ---- dialled: the handshake is the conn's last step before it is open ---- */
+static enum fgw_err why_upstream(const struct fgw_tls *t)
+{
+    switch (SSL_get_verify_result(t->ssl)) {
+    case X509_V_OK: return FGW_E_UPSTREAM_TLS;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID: return FGW_E_UPSTREAM_EXPIRED;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return FGW_E_UPSTREAM_NAME;
+    default: return FGW_E_UPSTREAM_CERT;
+    }
+}
+
+static int tls_open(struct fgw_conn *c)
+{
+    struct fgw_tls *t = tls_of(c);
+    ERR_clear_error();
+    int r = SSL_do_handshake(t->ssl), e = r == 1 ? SSL_ERROR_NONE : SSL_get_error(t->ssl, r);
+    if (r == 1) {
+        if (SSL_has_pending(t->ssl)) later(t);         /* it spoke before it was asked: its codec must see that in time */
+        return 1;
+    }
+    if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
+        fgw_watch_mod(t->loop, &c->watch, e == SSL_ERROR_WANT_READ ? EPOLLIN | EPOLLRDHUP : EPOLLOUT);
+        return 0;
+    }
+    t->broken = true;
+    c->why = why_upstream(t);
+    ERR_clear_error();
+    errno = t->io_err ? t->io_err : t->peer_gone ? ECONNRESET : EPROTO;
+    return -1;
+}
+
+static const struct fgw_transport tls_transport = {tls_recv, tls_send, tls_shut, tls_close, tls_arm, tls_open};
 
 /* ---- a connection's life ---- */
 void fgw_tls_attach(struct fgw_tls *t, struct fgw_conn *c)
@@ -229,14 +263,15 @@ void fgw_tls_free(struct fgw_tls *t)
     SSL_free(t->ssl);
     free(t->identity);
     fgw_tls_server_unref(t->server);
+    fgw_tls_client_unref(t->client);
     free(t);
 }
 
-static struct fgw_tls *tls_new(struct fgw_loop *l, struct fgw_tls_server *server, int fd)
+struct fgw_tls *fgw_tls_make(struct fgw_tls_env *e, SSL_CTX *ctx, struct fgw_loop *l, int fd)
 {
     struct fgw_tls *t = calloc(1, sizeof *t);
-    BIO *b = BIO_new(server->env->bio);
-    if (t) t->ssl = SSL_new(server->ctx[0]);
+    BIO *b = BIO_new(e->bio);
+    if (t) t->ssl = SSL_new(ctx);
     if (!t || !b || !t->ssl) {
         ERR_clear_error();
         BIO_free(b);
@@ -244,12 +279,11 @@ static struct fgw_tls *tls_new(struct fgw_loop *l, struct fgw_tls_server *server
         free(t);
         return NULL;
     }
-    t->loop = l, t->fd = fd, t->server = fgw_tls_server_ref(server);
+    t->loop = l, t->fd = fd, t->env = e;
     t->ready.run = ready_run;
     BIO_set_data(b, t), BIO_set_init(b, 1);
     SSL_set_bio(t->ssl, b, b);
     SSL_set_app_data(t->ssl, t);
-    SSL_set_accept_state(t->ssl);
     return t;
 }
 
@@ -326,7 +360,8 @@ int fgw_tls_stage_init(struct fgw_tls_stage *s, struct fgw_loop *l, struct fgw_t
     s->loop = l;
     s->watch = (struct fgw_watch){.fd = fd, .ready = stage_ready};
     s->timer = (struct fgw_timer){.fire = stage_timeout};
-    s->tls = tls_new(l, server, fd);
+    s->tls = fgw_tls_make(server->env, server->ctx[0], l, fd);
+    if (s->tls) s->tls->server = fgw_tls_server_ref(server), SSL_set_accept_state(s->tls->ssl);
     if (!s->tls || fgw_watch_add(l, &s->watch, EPOLLIN | EPOLLRDHUP) < 0) {
         fgw_tls_free(s->tls);
         s->tls = NULL, s->watch.fd = -1;

@@ -30,11 +30,25 @@ struct fgw_tls_server {
     unsigned char alpn[64];
 };
 
+enum { SESSIONS = 16 };
+struct fgw_tls_client {
+    struct fgw_tls_env *env;
+    SSL_CTX *ctx;
+    uint32_t refs;
+    bool verify;
+    unsigned char key[SID];          /* digest of the settings */
+    char name[FGW_CERT_NAME_MAX + 1];
+    struct { uint64_t place; SSL_SESSION *session; } sessions[SESSIONS];   /* the newest of an endpoint, at its place modulo SESSIONS */
+};
+
 struct fgw_tls {
     SSL *ssl;
+    struct fgw_tls_env *env;
     struct fgw_loop *loop;
     struct fgw_conn *c;              /* NULL: still in its stage */
-    struct fgw_tls_server *server;
+    struct fgw_tls_server *server;   /* of one that a client opened; NULL else */
+    struct fgw_tls_client *client;   /* of one that we opened; NULL else */
+    uint64_t place;                  /* client: of the endpoint */
     struct fgw_identity *identity;
     struct fgw_job ready, dead;
     int fd, io_err;
@@ -45,6 +59,12 @@ struct fgw_tls {
     uint8_t why;                     /* enum fgw_err, set by a callback that refuses */
 };
 
+/* tls.c */
+struct fgw_tls *fgw_tls_make(struct fgw_tls_env *e, SSL_CTX *ctx, struct fgw_loop *l, int fd);    /* NULL: no memory */
+/* tls_server.c */
+bool fgw_tls_trust(SSL_CTX *c, struct fgw_str pem, char *err, size_t err_n);
+bool fgw_tls_versions(SSL_CTX *c, unsigned min_version, struct fgw_str ciphers, char *err, size_t err_n);
+bool fgw_tls_show(SSL_CTX *c, const struct fgw_tls_pem *pem, char *err, size_t err_n);             /* a certificate, its chain and key */
 /* tls_cert.c */
 X509 *fgw_tls_chain(struct fgw_str pem, STACK_OF(X509) *rest, char *err, size_t err_n);   /* first one; the others are pushed to rest */
 EVP_PKEY *fgw_tls_key(struct fgw_str pem, char *err, size_t err_n);

@@ -80,7 +80,7 @@ void fgw_tls_env_keys(struct fgw_tls_env *e, const void *keys, uint32_t n)
 /* Seal a ticket with the first key, or find the one it was sealed with. 0: none, so a full handshake; 2: open it, and give a new one. */
 static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int enc)
 {
-    struct fgw_tls_env *e = ((struct fgw_tls *)SSL_get_app_data(ssl))->server->env;
+    struct fgw_tls_env *e = ((struct fgw_tls *)SSL_get_app_data(ssl))->env;
     uint32_t i = 0;
     if (enc) {
         if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(e->aes)) != 1) return -1;
@@ -162,7 +162,7 @@ static int pick_protocol(SSL *ssl, const unsigned char **out, unsigned char *out
 }
 
 /* ---- contexts ---- */
-static bool trust(SSL_CTX *c, struct fgw_str pem, char *err, size_t err_n)
+bool fgw_tls_trust(SSL_CTX *c, struct fgw_str pem, char *err, size_t err_n)
 {
     STACK_OF(X509) *all = sk_X509_new_null();
     X509 *x = fgw_tls_chain(pem, all, err, err_n);
@@ -176,19 +176,24 @@ static bool trust(SSL_CTX *c, struct fgw_str pem, char *err, size_t err_n)
     return ok;
 }
 
-static bool ctx_rules(SSL_CTX *c, const struct fgw_tls_options *o, char *err, size_t err_n)
+bool fgw_tls_versions(SSL_CTX *c, unsigned min_version, struct fgw_str list, char *err, size_t err_n)
 {
     char ciphers[1024];
-    snprintf(ciphers, sizeof ciphers, "%.*s", (int)o->ciphers.n, o->ciphers.p);
-    if (!SSL_CTX_set_min_proto_version(c, o->min_version == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) || !SSL_CTX_set_max_proto_version(c, 0) ||
-        o->ciphers.n >= sizeof ciphers || !SSL_CTX_set_cipher_list(c, o->ciphers.n ? ciphers : CIPHERS) ||
-        !SSL_CTX_set_ciphersuites(c, SUITES) || !SSL_CTX_set1_groups_list(c, GROUPS)) {
-        fgw_tls_error(err, err_n, "the ciphers or versions cannot be used");
-        return false;
-    }
+    snprintf(ciphers, sizeof ciphers, "%.*s", (int)list.n, list.p);
+    if (SSL_CTX_set_min_proto_version(c, min_version == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) && SSL_CTX_set_max_proto_version(c, 0) &&
+        list.n < sizeof ciphers && SSL_CTX_set_cipher_list(c, list.n ? ciphers : CIPHERS) && SSL_CTX_set_ciphersuites(c, SUITES) &&
+        SSL_CTX_set1_groups_list(c, GROUPS))
+        return true;
+    fgw_tls_error(err, err_n, "the ciphers or versions cannot be used");
+    return false;
+}
+
+static bool ctx_rules(SSL_CTX *c, const struct fgw_tls_options *o, char *err, size_t err_n)
+{
+    if (!fgw_tls_versions(c, o->min_version, o->ciphers, err, err_n)) return false;
     if (!o->client_auth) return true;
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER | (o->client_auth == FGW_TLS_AUTH_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
-    return trust(c, o->ca, err, err_n);
+    return fgw_tls_trust(c, o->ca, err, err_n);
 }
 
 static SSL_CTX *ctx_new(const struct fgw_tls_options *o, char *err, size_t err_n)
@@ -213,21 +218,20 @@ static SSL_CTX *ctx_new(const struct fgw_tls_options *o, char *err, size_t err_n
     return c;
 }
 
-/* Add certificate i. Its session id context becomes a digest of all that decides who may come in here, and as whom we answer. */
-static bool ctx_add(SSL_CTX *c, const struct fgw_tls_pem *pem, EVP_MD_CTX *sid, char *err, size_t err_n)
+bool fgw_tls_show(SSL_CTX *c, const struct fgw_tls_pem *pem, char *err, size_t err_n)
 {
     STACK_OF(X509) *rest = sk_X509_new_null();
     X509 *x = fgw_tls_chain(pem->cert, rest, err, err_n);
     EVP_PKEY *k = x ? fgw_tls_key(pem->key, err, err_n) : NULL;
     bool ok = k != NULL;
     if (ok && SSL_CTX_use_cert_and_key(c, x, k, rest, 1) != 1) fgw_tls_error(err, err_n, "the certificate cannot be used"), ok = false;
-    if (ok) EVP_DigestUpdate(sid, pem->cert.p, pem->cert.n);
     EVP_PKEY_free(k);
     X509_free(x);
     sk_X509_pop_free(rest, X509_free);
     return ok;
 }
 
+/* The session id context is a digest of all that decides who may come in here, and as whom we answer. */
 static SSL_CTX *ctx_of(const struct fgw_tls_options *o, const uint32_t *which, uint32_t n, char *err, size_t err_n)
 {
     SSL_CTX *c = ctx_new(o, err, err_n);
@@ -236,7 +240,11 @@ static SSL_CTX *ctx_of(const struct fgw_tls_options *o, const uint32_t *which, u
     unsigned char rules[2] = {o->client_auth, o->min_version};
     bool ok = c && sid && EVP_DigestInit_ex(sid, EVP_sha256(), NULL);
     if (ok) EVP_DigestUpdate(sid, rules, sizeof rules), EVP_DigestUpdate(sid, o->ca.p, o->ca.n);
-    for (uint32_t i = 0; ok && i < n; i++) ok = ctx_add(c, &o->certs[which[i]], sid, err, err_n);
+    for (uint32_t i = 0; ok && i < n; i++) {
+        const struct fgw_tls_pem *pem = &o->certs[which[i]];
+        ok = fgw_tls_show(c, pem, err, err_n);
+        EVP_DigestUpdate(sid, pem->cert.p, pem->cert.n);
+    }
     if (ok) ok = EVP_DigestFinal_ex(sid, md, NULL) && SSL_CTX_set_session_id_context(c, md, sizeof md);
     EVP_MD_CTX_free(sid);
     if (!ok) SSL_CTX_free(c), c = NULL;

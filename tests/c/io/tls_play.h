@@ -57,7 +57,7 @@ static void play_end(void)
     fgw_tls_env_free(env);
 }
 
-static struct fgw_tls_server *server(const struct fgw_tls_pem *certs, uint32_t n, struct fgw_str ca, int auth)
+static inline struct fgw_tls_server *server(const struct fgw_tls_pem *certs, uint32_t n, struct fgw_str ca, int auth)
 {
     struct fgw_tls_options o = {.certs = certs, .ncerts = n, .ca = ca, .client_auth = (uint8_t)auth, .min_version = 2, .tickets = true};
     struct fgw_tls_server *s = fgw_tls_server_new(env, &o, err, sizeof err);
@@ -71,7 +71,7 @@ static void turn(int n)
 }
 
 /* A connection whose client has said nothing yet. */
-static void play_open(struct fgw_tls_server *s)
+static inline void play_open(struct fgw_tls_server *s)
 {
     int p[2];
     memset(&t, 0, sizeof t);
@@ -81,7 +81,7 @@ static void play_open(struct fgw_tls_server *s)
     if (fgw_tls_stage_init(&t.stage, &l, s, p[0], 10000) < 0) abort();
 }
 /* Drive both until the handshake is over on both sides, or failed. True: it succeeded. */
-static bool play_shake(struct fgw_tls_server *s, SSL_CTX *ctx, const char *sni, SSL_SESSION *resume)
+static inline bool play_shake(struct fgw_tls_server *s, SSL_CTX *ctx, const char *sni, SSL_SESSION *resume)
 {
     play_open(s);
     t.ssl = client_new(ctx, t.peer, sni);

@@ -55,6 +55,8 @@ TEST(settings_and_upstream_hold_known_values)
     BAD(&u, "a text lies outside");
     SEG_AT(&u, upstream, at)->name.len = 0;
     BAD(&u, "a text lies outside");
+    SEG_AT(&u, upstream, at)->tls = 1;
+    BAD(&u, "an upstream's TLS version is unknown");
     seg_free(&s), seg_free(&u);
 }
 

@@ -28,25 +28,27 @@ def test_the_schema_is_a_schema():
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """A folder with the files that examples/tls.yaml names."""
+    """A folder with the files that examples/tls*.yaml name."""
     folder = tmp_path_factory.mktemp("example")
     ca = make(folder / "certs", "partners-ca")
     make(folder / "certs", "www", "DNS:www.example.com", ca)
     make(folder / "certs", "www-rsa", "DNS:www.example.com", ca, rsa=True)
     make(folder / "certs", "wildcard", "DNS:*.example.com", ca)
+    make(folder / "certs", "gateway", "", make(folder / "certs", "internal-ca"))
     return folder
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_load_without_a_warning_and_fit_the_schema(path, certificates):
-    base = certificates if path.stem == "tls" else path.parent
+    base = certificates if path.stem.startswith("tls") else path.parent
     loaded = loads(path.read_text(), str(path), env={}, base=base)
     assert loaded.warnings == []
     assert [error.message for error in VALIDATOR.iter_errors(loaded.document())] == []
 
 
 def test_there_is_an_example_of_every_feature():
-    features = "demo headers logging proxy-protocol redirect routing static timeouts-limits tls unix-sockets"
+    features = "demo headers logging proxy-protocol redirect routing static timeouts-limits unix-sockets"
+    features += " tls tls-upstream"
     assert set(features.split()) <= {path.stem for path in EXAMPLES}
 
 

@@ -151,3 +151,37 @@ def test_ends_are_known_to_the_supervisor(folder: Path) -> None:
     assert (first.listener, first.name, second.name) == ("web", "a.test", "#1")
     assert second.not_after - first.not_after < 100
 
+
+def up(tls: str, endpoint: str = "127.0.0.1:1") -> str:
+    return f'listeners: {{w: {{bind: "127.0.0.1:0"}}}}\nupstreams: {{u: {{endpoints: ["{endpoint}"], tls: {tls}}}}}\nroutes: {{a: {{to: u}}}}\n'
+
+
+@pytest.mark.parametrize(
+    ("tls", "endpoint", "code", "at", "message"),
+    [
+        ("{ca: a.key}", "a:1", "FGW1221", ".ca", "no certificate can be read"),
+        ("{ca: none.pem}", "a:1", "FGW1011", ".ca", "none.pem cannot be used"),
+        ("{certificate: {cert: a.pem, key: again.key}}", "a:1", "FGW1221", ".certificate.key", "the key is not the certificate's"),
+        ("{ciphers: NONSENSE}", "a:1", "FGW1221", ".ciphers", "no cipher match"),
+        ("{server_name: '*.a.test'}", "a:1", "FGW1210", ".server_name", "no wildcard"),
+        ("{server_name: 'a.test:443'}", "a:1", "FGW1210", ".server_name", ""),
+        ("{}", "unix:/run/x.sock", "FGW1212", "", "a unix socket has no name"),
+    ],
+)
+def test_mistakes_of_upstreams(folder: Path, tls: str, endpoint: str, code: str, at: str, message: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        loads(up(tls, endpoint), base=folder)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.path) == (code, f"upstreams.u.tls{at}")
+    assert message in problem.message
+
+
+def test_upstreams_that_anybody_may_be_are_warned_of(folder: Path) -> None:
+    [warning] = loads(up("{verify: false}"), base=folder).warnings
+    assert (warning.code, warning.path) == ("FGW1903", "upstreams.u.tls.verify")
+    for tls in ("{}", "{ca: ca.pem, server_name: a.test}", "{server_name: 2001:db8::1}", "{certificate: {cert: a.pem, key: a.key}}"):
+        made = loads(up(tls), base=folder)
+        assert made.warnings == []
+        snapshot = compile(made.config, 1, Slots(), descriptors=1000)
+        assert all(_layout.check(segment) is None for segment in (snapshot.root, *snapshot.segments.values()))
+    assert loads(up("{server_name: a.test}", "unix:/run/x.sock"), base=folder).warnings == []
