@@ -86,6 +86,7 @@ def try_server(list pems not None, bytes ca not None, str client_auth not None, 
     if rows is not NULL and env is not NULL:
         for i, (cert, key) in enumerate(pems):
             rows[i].cert, rows[i].key = view(cert), view(key)
+        o.names = NULL
         o.certs, o.ncerts, o.ca, o.ciphers = rows, <uint32_t>len(pems), view(ca), view(ciphers)
         o.alpn = view(b"")
         o.client_auth, o.min_version, o.strict_names, o.tickets = AUTH[client_auth], VERSIONS[min_version], False, True

@@ -25,8 +25,11 @@ cdef extern from "io/tls.h" nogil:
         pass
     struct fgw_tls_pem:
         fgw_str cert, key
+    struct fgw_tls_names:
+        fgw_str names, kind
     struct fgw_tls_options:
         const fgw_tls_pem *certs
+        const fgw_tls_names *names
         uint32_t ncerts
         fgw_str ca, ciphers, alpn
         uint8_t client_auth, min_version

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from fastgw import _layout
-from fastgw._tls import AUTH, VERSIONS
+from fastgw._tls import AUTH, VERSIONS, inspect
 from fastgw.config.model import Config, Redirect, Route, Static, Tls, UpstreamTls
 from fastgw.plugin.catalogue import Entry as Plugin
 from fastgw.plugin.catalogue import Plugins, Unloaded, steps
@@ -207,7 +207,12 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
 def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
     """The segment of what a listener shows to clients: private keys are in it. With its hash."""
     w, auth = SegmentWriter(_layout.SEG_TLS, "tls"), tls.client_auth
-    certs = [{"cert": w.text(each.cert), "key": w.text(each.key)} for each in tls.certificates]
+    read = [(each, inspect(each.cert.encode())) for each in tls.certificates]
+    certs = [
+        {"cert": w.text(each.cert), "key": w.text(each.key), "kind": w.text(info.kind),
+         "names": w.text("".join(f"{name}\n" for name in info.names))}
+        for each, info in read
+    ]  # fmt: skip
     w.fill_top({
         "certs": w.array("tls_cert", certs),
         "ca": w.text(auth.ca or "" if auth.mode != "none" else ""), "client_auth": AUTH[auth.mode],

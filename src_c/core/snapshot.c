@@ -152,13 +152,21 @@ static const char *bind_tls(struct fgw_snapshot *s, struct fgw_bound *b, uint32_
     struct fgw_segment *g = s->segs[index];
     const struct fgw_l_tls *x = fgw_l_body(seg);
     const struct fgw_l_tls_cert *c = fgw_l_at(seg, x->certs.off);
-    struct fgw_tls_pem *pem = g->tls ? NULL : calloc(x->certs.count, sizeof *pem);
-    if (!g->tls && !pem) return "out of memory";
-    for (uint32_t i = 0; pem && i < x->certs.count; i++) pem[i] = (struct fgw_tls_pem){fgw_l_text(seg, c[i].cert), fgw_l_text(seg, c[i].key)};
-    struct fgw_tls_options o = {.certs = pem, .ncerts = x->certs.count, .ca = fgw_l_text(seg, x->ca), .ciphers = fgw_l_text(seg, x->ciphers),
-                                .client_auth = x->client_auth, .min_version = x->min_version, .strict_names = x->strict_names, .tickets = x->tickets};
-    if (pem) g->tls = fgw_tls_server_new(s->w->tls, &o, err, n);
-    free(pem);
+    uint32_t n_certs = g->tls ? 0 : x->certs.count;
+    struct fgw_tls_pem *pem = calloc(n_certs + 1, sizeof *pem);
+    struct fgw_tls_names *names = calloc(n_certs + 1, sizeof *names);
+    bool read = true;
+    for (uint32_t i = 0; pem && names && i < n_certs; i++) {
+        pem[i] = (struct fgw_tls_pem){fgw_l_text(seg, c[i].cert), fgw_l_text(seg, c[i].key)};
+        names[i] = (struct fgw_tls_names){fgw_l_text(seg, c[i].names), fgw_l_text(seg, c[i].kind)};
+        read = read && names[i].kind.n;
+    }
+    struct fgw_tls_options o = {.certs = pem, .names = read ? names : NULL, .ncerts = x->certs.count, .ca = fgw_l_text(seg, x->ca),
+                                .ciphers = fgw_l_text(seg, x->ciphers), .client_auth = x->client_auth, .min_version = x->min_version,
+                                .strict_names = x->strict_names, .tickets = x->tickets};
+    snprintf(err, n, "out of memory");
+    if (!g->tls && pem && names) g->tls = fgw_tls_server_new(s->w->tls, &o, err, n);
+    free(pem), free(names);
     b->tls = g->tls, b->handshake_ms = x->handshake_ms;
     return g->tls ? NULL : err;
 }

@@ -360,7 +360,7 @@ int fgw_tls_stage_init(struct fgw_tls_stage *s, struct fgw_loop *l, struct fgw_t
     s->loop = l;
     s->watch = (struct fgw_watch){.fd = fd, .ready = stage_ready};
     s->timer = (struct fgw_timer){.fire = stage_timeout};
-    s->tls = fgw_tls_make(server->env, server->ctx[0], l, fd);
+    s->tls = fgw_tls_make(server->env, server->sets[0].ctx, l, fd);
     if (s->tls) s->tls->server = fgw_tls_server_ref(server), SSL_set_accept_state(s->tls->ssl);
     if (!s->tls || fgw_watch_add(l, &s->watch, EPOLLIN | EPOLLRDHUP) < 0) {
         fgw_tls_free(s->tls);

@@ -11,6 +11,8 @@
  * Tickets  session tickets are sealed with keys of the env, which all workers share and the supervisor turns over. Bound to the
  *          certificates and client-certificate rules they were given under (session id context): elsewhere they mean a full handshake.
  * Off      renegotiation, compression, early data, kTLS, the session cache.
+ * Contexts one for each set of certificates that share names. The first 16 are made at once, so that mistakes are found; of more, each
+ *          when its name is first asked for (1 ms). The server keeps a copy of the PEM texts for that.
  * Memory   OpenSSL's own, freed at settle after close. Idle: no record buffers (SSL_MODE_RELEASE_BUFFERS).
  * Thread   one, with its env and all that hangs on it. Cost: one recv and one send a record, one copy where an answer is several spans. */
 #ifndef FGW_IO_TLS_H
@@ -30,8 +32,10 @@ void fgw_tls_env_free(struct fgw_tls_env *e);          /* goes when its last ser
 void fgw_tls_env_keys(struct fgw_tls_env *e, const void *keys, uint32_t n);
 
 struct fgw_tls_pem { struct fgw_str cert, key; };
+struct fgw_tls_names { struct fgw_str names, kind; };  /* of a certificate, as in fgw_cert_info: somebody has read it already */
 struct fgw_tls_options {
     const struct fgw_tls_pem *certs;
+    const struct fgw_tls_names *names;                 /* as many; NULL: they are read from the certificates, which takes 0.5 ms each */
     uint32_t ncerts;
     struct fgw_str ca;                                 /* PEM: whose client certificates are believed */
     struct fgw_str ciphers;                            /* of TLS 1.2, OpenSSL's list; empty: ours */

@@ -19,13 +19,17 @@ struct fgw_tls_env {
     char gather[RECORD];             /* one record's worth of spans, made contiguous */
 };
 
-struct tls_name { char *text; SSL_CTX *ctx; };       /* lower case; "*.example.com" as written */
+enum { SET_MAX = 4 };                /* key types that a name may have certificates of */
+struct tls_set { uint32_t cert[SET_MAX], n; SSL_CTX *ctx; };   /* ctx NULL: not made yet */
+struct tls_name { char *text; uint32_t set; };       /* lower case; "*.example.com" as written */
 struct fgw_tls_server {
     struct fgw_tls_env *env;
-    uint32_t refs, nnames, nctx;
+    uint32_t refs, nnames, nsets;
     struct tls_name *names;          /* sorted */
-    SSL_CTX **ctx;                   /* [0]: for clients that name nobody we know */
-    bool strict_names;
+    struct tls_set *sets;            /* [0]: for clients that name nobody we know */
+    struct fgw_tls_options o;        /* with texts of its own: */
+    char *texts;
+    size_t texts_n;
     uint8_t alpn_n;
     unsigned char alpn[64];
 };

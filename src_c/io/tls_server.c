@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include "io/tls_impl.h"
 
-enum { TICKET_LIFE_S = 3600 };
+enum { TICKET_LIFE_S = 3600, AT_ONCE = 16 };
 static const char CIPHERS[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
                               "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char SUITES[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
@@ -98,11 +98,13 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 /* ---- which certificate ---- */
 static int by_name(const void *a, const void *b) { return strcmp(((const struct tls_name *)a)->text, ((const struct tls_name *)b)->text); }
 
-static SSL_CTX *ctx_named(const struct fgw_tls_server *s, const char *text)
+static struct tls_set *set_named(const struct fgw_tls_server *s, const char *text)
 {
-    struct tls_name key = {(char *)text, NULL}, *found = s->nnames ? bsearch(&key, s->names, s->nnames, sizeof key, by_name) : NULL;
-    return found ? found->ctx : NULL;
+    struct tls_name key = {(char *)text, 0}, *found = s->nnames ? bsearch(&key, s->names, s->nnames, sizeof key, by_name) : NULL;
+    return found ? &s->sets[found->set] : NULL;
 }
+
+static SSL_CTX *ctx_of(const struct fgw_tls_options *o, struct tls_set *set, char *err, size_t err_n);
 
 /* The host of a server_name extension (RFC 6066 section 3), in lower case, without a dot at its end. False: malformed. */
 static bool host_of(const unsigned char *p, size_t n, char out[FGW_CERT_NAME_MAX + 1])
@@ -127,7 +129,7 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
     const unsigned char *p;
     size_t n;
     char host[FGW_CERT_NAME_MAX + 2];
-    SSL_CTX *ctx = NULL;
+    struct tls_set *set = NULL;
     (void)arg;
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n)) {
         if (!host_of(p, n, host)) {
@@ -135,16 +137,22 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
             *alert = SSL_AD_DECODE_ERROR;
             return SSL_CLIENT_HELLO_ERROR;
         }
-        ctx = ctx_named(s, host);
-        char *dot = ctx ? NULL : strchr(host, '.');
-        if (dot && dot > host) dot[-1] = '*', ctx = ctx_named(s, dot - 1);
+        set = set_named(s, host);
+        char *dot = set ? NULL : strchr(host, '.');
+        if (dot && dot > host) dot[-1] = '*', set = set_named(s, dot - 1);
     }
-    if (!ctx && s->strict_names) {
+    if (!set && s->o.strict_names) {
         t->why = FGW_E_TLS_UNKNOWN_NAME;
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    if (ctx && ctx != SSL_get_SSL_CTX(ssl)) SSL_set_SSL_CTX(ssl, ctx);   /* its session id context comes along */
+    char err[256];
+    if (set && !ctx_of(&s->o, set, err, sizeof err)) { /* it was checked when it was configured: out of memory, most likely */
+        t->why = FGW_E_TLS_FAILED;
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (set && set != s->sets) SSL_set_SSL_CTX(ssl, set->ctx);   /* its session id context comes along */
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -232,23 +240,24 @@ bool fgw_tls_show(SSL_CTX *c, const struct fgw_tls_pem *pem, char *err, size_t e
 }
 
 /* The session id context is a digest of all that decides who may come in here, and as whom we answer. */
-static SSL_CTX *ctx_of(const struct fgw_tls_options *o, const uint32_t *which, uint32_t n, char *err, size_t err_n)
+static SSL_CTX *ctx_of(const struct fgw_tls_options *o, struct tls_set *set, char *err, size_t err_n)
 {
+    if (set->ctx) return set->ctx;
     SSL_CTX *c = ctx_new(o, err, err_n);
     EVP_MD_CTX *sid = EVP_MD_CTX_new();
     unsigned char md[SID];
     unsigned char rules[2] = {o->client_auth, o->min_version};
     bool ok = c && sid && EVP_DigestInit_ex(sid, EVP_sha256(), NULL);
     if (ok) EVP_DigestUpdate(sid, rules, sizeof rules), EVP_DigestUpdate(sid, o->ca.p, o->ca.n);
-    for (uint32_t i = 0; ok && i < n; i++) {
-        const struct fgw_tls_pem *pem = &o->certs[which[i]];
+    for (uint32_t i = 0; ok && i < set->n; i++) {
+        const struct fgw_tls_pem *pem = &o->certs[set->cert[i]];
         ok = fgw_tls_show(c, pem, err, err_n);
         EVP_DigestUpdate(sid, pem->cert.p, pem->cert.n);
     }
     if (ok) ok = EVP_DigestFinal_ex(sid, md, NULL) && SSL_CTX_set_session_id_context(c, md, sizeof md);
     EVP_MD_CTX_free(sid);
     if (!ok) SSL_CTX_free(c), c = NULL;
-    return c;
+    return set->ctx = c;
 }
 
 /* ---- names to certificates: one context for each set of certificates that share names ---- */
@@ -261,35 +270,53 @@ static int by_claim(const void *a, const void *b)
     return r ? r : (x->cert > y->cert) - (x->cert < y->cert);
 }
 
-static bool claims_of(const struct fgw_tls_options *o, struct claim **out, uint32_t *n, char *err, size_t err_n)
+struct claims { struct claim *p; uint32_t n, room; };
+
+static bool claim(struct claims *all, struct fgw_str name, uint32_t cert, struct fgw_str kind)
 {
-    for (uint32_t i = 0; i < o->ncerts; i++) {
-        struct fgw_cert_info info;
-        char *at = NULL, *name;
-        if (fgw_cert_inspect(o->certs[i].cert, o->certs[i].key, &info, err, err_n) < 0) return false;
-        for (name = info.names ? strtok_r(info.names, "\n", &at) : NULL; name; name = strtok_r(NULL, "\n", &at)) {
-            struct claim *more = realloc(*out, (*n + 1) * sizeof *more), c = {strdup(name), i, ""};
-            if (more) *out = more;
-            if (!more || !c.name) {
-                free(c.name), free(info.names);
-                snprintf(err, err_n, "out of memory");
-                return false;
-            }
-            memcpy(c.kind, info.kind, sizeof c.kind);
-            more[(*n)++] = c;
-        }
-        free(info.names);
+    if (all->n == all->room) {
+        struct claim *more = realloc(all->p, (all->room * 2 + 16) * sizeof *more);
+        if (!more) return false;
+        all->p = more, all->room = all->room * 2 + 16;
+    }
+    struct claim *c = &all->p[all->n];
+    *c = (struct claim){strndup(name.p, name.n), cert, ""};
+    memcpy(c->kind, kind.p, kind.n < sizeof c->kind ? kind.n : sizeof c->kind - 1);
+    if (c->name) all->n++;
+    return c->name != NULL;
+}
+
+static bool claim_all(struct claims *all, struct fgw_str names, uint32_t cert, struct fgw_str kind)
+{
+    for (const char *p = names.p, *end = names.p + names.n, *eol; p < end; p = eol + 1) {
+        if (!(eol = memchr(p, '\n', (size_t)(end - p)))) eol = end;
+        if (eol > p && !claim(all, fgw_str(p, (size_t)(eol - p)), cert, kind)) return false;
     }
     return true;
 }
 
-enum { SET_MAX = 4 };                                  /* key types that a name may have certificates of */
-struct set { uint32_t cert[SET_MAX], n; SSL_CTX *ctx; };
+static bool claims_of(const struct fgw_tls_options *o, struct claims *all, char *err, size_t err_n)
+{
+    for (uint32_t i = 0; i < o->ncerts; i++) {
+        struct fgw_cert_info info = {.names = NULL};
+        struct fgw_tls_names n = {FGW_STR(""), FGW_STR("")};
+        if (o->names) n = o->names[i];
+        else if (fgw_cert_inspect(o->certs[i].cert, o->certs[i].key, &info, err, err_n) < 0) return false;
+        else n = (struct fgw_tls_names){info.names ? fgw_str(info.names, strlen(info.names)) : FGW_STR(""), fgw_str(info.kind, strlen(info.kind))};
+        bool ok = claim_all(all, n.names, i, n.kind);
+        free(info.names);
+        if (!ok) {
+            snprintf(err, err_n, "out of memory");
+            return false;
+        }
+    }
+    return true;
+}
 
 /* The certificates of claims [i, j), which share a name: the first of each key type. */
-static struct set set_of(const struct claim *c, uint32_t i, uint32_t j)
+static struct tls_set set_of(const struct claim *c, uint32_t i, uint32_t j)
 {
-    struct set s = {.n = 0};
+    struct tls_set s = {.n = 0};
     for (uint32_t k = i; k < j && s.n < SET_MAX; k++) {
         bool again = false;
         for (uint32_t m = i; m < k; m++) again |= strcmp(c[m].kind, c[k].kind) == 0;
@@ -298,52 +325,84 @@ static struct set set_of(const struct claim *c, uint32_t i, uint32_t j)
     return s;
 }
 
-static SSL_CTX *ctx_for(struct fgw_tls_server *s, struct set *sets, const struct set *want, const struct fgw_tls_options *o, char *err, size_t err_n)
+/* newest: by first certificate, the set that was made of it last, and one; it is compared alone, so that this is linear. */
+static uint32_t set_index(struct fgw_tls_server *s, uint32_t *newest, const struct tls_set *want)
 {
-    for (uint32_t i = 0; i < s->nctx; i++)
-        if (sets[i].n == want->n && memcmp(sets[i].cert, want->cert, want->n * sizeof want->cert[0]) == 0) return s->ctx[i];
-    SSL_CTX *c = ctx_of(o, want->cert, want->n, err, err_n);
-    if (c) sets[s->nctx] = *want, s->ctx[s->nctx++] = c;
-    return c;
+    uint32_t last = newest[want->cert[0]];
+    if (last && s->sets[last - 1].n == want->n && memcmp(s->sets[last - 1].cert, want->cert, want->n * sizeof want->cert[0]) == 0) return last - 1;
+    s->sets[s->nsets] = *want;
+    newest[want->cert[0]] = ++s->nsets;
+    return s->nsets - 1;
 }
 
-static bool build(struct fgw_tls_server *s, const struct fgw_tls_options *o, struct claim *c, uint32_t n, char *err, size_t err_n)
+static uint32_t same_name(const struct claims *all, uint32_t i)
 {
-    struct set *sets = calloc(n + 1, sizeof *sets), first = {.cert = {0}, .n = 1};
-    s->names = calloc(n + 1, sizeof *s->names);
-    s->ctx = calloc(n + 1, sizeof(SSL_CTX *));
-    bool ok = sets && s->names && s->ctx;
+    uint32_t j = i + 1;
+    while (j < all->n && strcmp(all->p[i].name, all->p[j].name) == 0) j++;
+    return j;
+}
+
+static bool build(struct fgw_tls_server *s, struct claims *all, char *err, size_t err_n)
+{
+    struct tls_set first = {.cert = {0}, .n = 1};
+    uint32_t *newest = calloc(s->o.ncerts, sizeof *newest);
+    s->names = calloc(all->n + 1, sizeof *s->names);
+    s->sets = calloc(all->n + 1, sizeof *s->sets);
+    bool ok = newest && s->names && s->sets;
     if (!ok) snprintf(err, err_n, "out of memory");
-    for (uint32_t i = 0, j; ok && i < n; i = j) {      /* the first certificate's own set is what strangers get */
-        for (j = i + 1; j < n && strcmp(c[i].name, c[j].name) == 0;) j++;
-        if (c[i].cert == 0 && first.n == 1) first = set_of(c, i, j);
+    for (uint32_t i = 0, j; ok && i < all->n; i = j) { /* the first certificate's own set is what strangers get */
+        j = same_name(all, i);
+        if (all->p[i].cert == 0 && first.n == 1) first = set_of(all->p, i, j);
     }
-    ok = ok && ctx_for(s, sets, &first, o, err, err_n);
-    for (uint32_t i = 0, j; ok && i < n; i = j) {
-        for (j = i + 1; j < n && strcmp(c[i].name, c[j].name) == 0;) j++;
-        struct set want = set_of(c, i, j);
-        SSL_CTX *ctx = ctx_for(s, sets, &want, o, err, err_n);
-        if (ctx) s->names[s->nnames++] = (struct tls_name){c[i].name, ctx}, c[i].name = NULL;
-        else ok = false;
+    if (ok) set_index(s, newest, &first);
+    for (uint32_t i = 0, j; ok && i < all->n; i = j) {
+        j = same_name(all, i);
+        struct tls_set want = set_of(all->p, i, j);
+        s->names[s->nnames++] = (struct tls_name){all->p[i].name, set_index(s, newest, &want)};
+        all->p[i].name = NULL;
     }
-    free(sets);
+    free(newest);
+    for (uint32_t i = 0; ok && i < s->nsets && i < AT_ONCE; i++) ok = ctx_of(&s->o, &s->sets[i], err, err_n) != NULL;
     return ok;
+}
+
+/* ---- a server's life ---- */
+static struct fgw_str keep(char **at, struct fgw_str s)
+{
+    char *p = *at;
+    if (s.n) memcpy(p, s.p, s.n);
+    *at += s.n;
+    return fgw_str(p, s.n);
+}
+
+/* Its own copy of all that a context is made of. */
+static bool keep_texts(struct fgw_tls_server *s, const struct fgw_tls_options *o)
+{
+    struct fgw_tls_pem *pem = calloc(o->ncerts + 1, sizeof *pem);
+    s->texts_n = o->ca.n + o->ciphers.n;
+    for (uint32_t i = 0; i < o->ncerts; i++) s->texts_n += o->certs[i].cert.n + o->certs[i].key.n;
+    char *at = s->texts = malloc(s->texts_n + 1);
+    s->o = *o, s->o.certs = pem, s->o.names = NULL;
+    if (!pem || !at) return false;
+    s->o.ca = keep(&at, o->ca), s->o.ciphers = keep(&at, o->ciphers);
+    for (uint32_t i = 0; i < o->ncerts; i++) pem[i] = (struct fgw_tls_pem){keep(&at, o->certs[i].cert), keep(&at, o->certs[i].key)};
+    return true;
 }
 
 struct fgw_tls_server *fgw_tls_server_new(struct fgw_tls_env *e, const struct fgw_tls_options *o, char *err, size_t err_n)
 {
     struct fgw_tls_server *s = calloc(1, sizeof *s);
-    struct claim *claims = NULL;
-    uint32_t n = 0;
-    snprintf(err, err_n, "%s", s ? "no certificate" : "out of memory");
-    if (s) *s = (struct fgw_tls_server){.env = e, .refs = 1, .strict_names = o->strict_names}, e->refs++;
+    struct claims all = {NULL, 0, 0};
     struct fgw_str alpn = o->alpn.n && o->alpn.n <= sizeof s->alpn ? o->alpn : FGW_STR(PROTOCOLS);
-    if (s) memcpy(s->alpn, alpn.p, alpn.n), s->alpn_n = (uint8_t)alpn.n;
-    bool ok = s && o->ncerts && claims_of(o, &claims, &n, err, err_n);
-    if (ok && n) qsort(claims, n, sizeof *claims, by_claim);
-    ok = ok && build(s, o, claims, n, err, err_n);
-    for (uint32_t i = 0; i < n; i++) free(claims[i].name);
-    free(claims);
+    snprintf(err, err_n, "%s", o->ncerts ? "out of memory" : "no certificate");
+    if (!s) return NULL;
+    s->env = e, s->refs = 1, e->refs++;
+    memcpy(s->alpn, alpn.p, alpn.n), s->alpn_n = (uint8_t)alpn.n;
+    bool ok = keep_texts(s, o) && o->ncerts && claims_of(o, &all, err, err_n);
+    if (ok && all.n) qsort(all.p, all.n, sizeof *all.p, by_claim);
+    ok = ok && build(s, &all, err, err_n);
+    for (uint32_t i = 0; i < all.n; i++) free(all.p[i].name);
+    free(all.p);
     if (!ok) fgw_tls_server_unref(s), s = NULL;
     return s;
 }
@@ -358,8 +417,10 @@ void fgw_tls_server_unref(struct fgw_tls_server *s)
 {
     if (!s || --s->refs) return;
     for (uint32_t i = 0; i < s->nnames; i++) free(s->names[i].text);
-    for (uint32_t i = 0; i < s->nctx; i++) SSL_CTX_free(s->ctx[i]);
+    for (uint32_t i = 0; i < s->nsets; i++) SSL_CTX_free(s->sets[i].ctx);
     fgw_tls_env_free(s->env);
-    free(s->names), free(s->ctx);
+    if (s->texts) OPENSSL_cleanse(s->texts, s->texts_n);
+    free(s->texts), free((void *)s->o.certs);
+    free(s->names), free(s->sets);
     free(s);
 }

@@ -54,7 +54,7 @@ TEST(a_name_may_have_a_certificate_of_each_key_type)
     struct fgw_tls_pem certs[] = {of(&e), of(&r), of(&again)};
     play_begin();
     struct fgw_tls_server *s = server(certs, 3, FGW_STR(""), 0);
-    EQ(s->nctx, 1);
+    EQ(s->nsets, 1);
     SSL_CTX *c = client_ctx(&ca, NULL);
     OK(play_shake(s, c, "a.test", NULL));
     OK(shown("ec"));
@@ -208,7 +208,8 @@ TEST(each_of_many_certificates_is_found)
     }
     play_begin();
     struct fgw_tls_server *s = server(certs, N, FGW_STR(""), 0);
-    EQ(s->nctx, N);
+    EQ(s->nsets, N);
+    OK(s->sets[AT_ONCE - 1].ctx && !s->sets[AT_ONCE].ctx);
     SSL_CTX *c = client_ctx(&ca, NULL);
     for (int i = 0; i < N; i += 37) {
         snprintf(name, sizeof name, "n%d.test", i), snprintf(cn, sizeof cn, "n%d", i);
@@ -220,6 +221,27 @@ TEST(each_of_many_certificates_is_found)
     play_end();
     for (int i = 0; i < N; i++) pem_free(&p[i]);
     pem_free(&ca);
+}
+
+TEST(names_that_somebody_has_read_are_believed)
+{
+    struct pem ca = pem_make("root", NULL, NULL, 30, false), a = pem_make("a", "DNS:a.test", &ca, 9, false), b = pem_make("b", "DNS:b.test", &ca, 9, false);
+    struct fgw_tls_pem certs[] = {of(&a), of(&b)};
+    struct fgw_tls_names names[] = {{FGW_STR("a.test\n"), FGW_STR("EC")}, {FGW_STR("other.test\nlast.test"), FGW_STR("EC")}};
+    struct fgw_tls_options o = {.certs = certs, .names = names, .ncerts = 2, .min_version = 2};
+    play_begin();
+    struct fgw_tls_server *s = fgw_tls_server_new(env, &o, err, sizeof err);
+    memset(names, 0, sizeof names);
+    SSL_CTX *c = client_ctx(&ca, NULL);
+    static const struct { const char *sni, *cn; } rows[] = {{"a.test", "a"}, {"b.test", "a"}, {"other.test", "b"}, {"last.test", "b"}};
+    for (size_t i = 0; i < FGW_COUNT(rows); i++) {
+        OK(play_shake(s, c, rows[i].sni, NULL) && shown(rows[i].cn));
+        play_close();
+    }
+    SSL_CTX_free(c);
+    fgw_tls_server_unref(s);
+    play_end();
+    pem_free(&a), pem_free(&b), pem_free(&ca);
 }
 
 TEST_MAIN()
