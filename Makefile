@@ -172,6 +172,11 @@ build/micro/%: benchmarks/micro/%.c sources.mk $(call archives,$(RELEASE),$(last
 	@mkdir -p $(@D)
 	@$(CC) $(FGW_STD) -I. $(FGW_OPT) $(LTO_FLAGS) -Wall -Wextra -o $@ $< $(filter %.a,$^) $$(scripts/libs)
 
+# The floor of TLS and HTTP/2 (docs/design/0003-tls-and-http2.md): make build/probe/h2_probe
+build/probe/%: benchmarks/probe/%.c sources.mk $(call archives,$(RELEASE),$(lastword $(FGW_LAYERS)))
+	@mkdir -p $(@D)
+	@$(CC) $(FGW_STD) -I. $(FGW_OPT) $(LTO_FLAGS) -Wall -Wextra -o $@ $< $(filter %.a,$^) $$(scripts/libs) $$(pkg-config --libs libnghttp2)
+
 bench: build #? micro-benchmarks: benchmarks/micro/bench_*, with instruction counts where they take them
 	+@$(SUB) nothing $(MICRO:benchmarks/micro/%.c=build/micro/%)
 	@set -e; for b in $(MICRO:benchmarks/micro/%.c=build/micro/%); do echo "== $$b"; $$b; done

@@ -7,6 +7,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastgw._c cimport hook as h
+from fastgw._c cimport tls as t
 from fastgw._c cimport worker as c
 from fastgw._hook cimport Host
 
@@ -172,6 +173,12 @@ cdef class Worker:
         """Lines of the error log. Also from another thread, while this one runs Python."""
         for line in text.splitlines():
             c.fgw_worker_tell(self.w, LEVELS.index(level), line.encode())
+
+    def ticket_keys(self, bytes keys not None) -> None:
+        """Seal TLS session tickets with the first of these keys, open them with all. ValueError: not whole keys."""
+        if not keys or len(keys) % t.FGW_TLS_TICKET_KEY or len(keys) > t.FGW_TLS_TICKET_KEY * t.FGW_TLS_TICKET_KEYS:
+            raise ValueError(f"{len(keys)} bytes are no keys")
+        c.fgw_worker_ticket_keys(self.w, <const char *>keys, <uint32_t>(len(keys) // t.FGW_TLS_TICKET_KEY))
 
     # ---- listening sockets
     def listen(self, uint32_t listener_id, uint32_t socket_id, int fd, bint shared=False) -> None:

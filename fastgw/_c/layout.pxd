@@ -9,7 +9,7 @@ cdef extern from "policy/layout.h" nogil:
     const int FGW_COND_VALUE_MAX
 
     enum fgw_seg_kind:
-        FGW_SEG_ROOT, FGW_SEG_ROUTES, FGW_SEG_SETTINGS, FGW_SEG_UPSTREAM
+        FGW_SEG_ROOT, FGW_SEG_ROUTES, FGW_SEG_SETTINGS, FGW_SEG_UPSTREAM, FGW_SEG_TLS
     enum fgw_to:
         FGW_TO_UPSTREAM, FGW_TO_STATIC, FGW_TO_REDIRECT
     enum fgw_log_format:

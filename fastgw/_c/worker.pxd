@@ -33,6 +33,8 @@ cdef extern from "core/worker.h" nogil:
     void fgw_worker_discard(fgw_worker *w, fgw_snapshot *s)
     uint64_t fgw_worker_generation(const fgw_worker *w)
 
+    void fgw_worker_ticket_keys(fgw_worker *w, const void *keys, uint32_t n)
+
     int fgw_worker_listen(fgw_worker *w, uint32_t listener_id, uint32_t socket_id, int fd, bool_t shared,
                           char *err, size_t err_n)
     int fgw_worker_unlisten(fgw_worker *w, uint32_t socket_id)

@@ -98,6 +98,17 @@ def account(text: str) -> str:
     return text
 
 
+def server_name(text: str) -> str:
+    """A host name as certificates hold it, or an address; without port and brackets."""
+    if re.fullmatch(r"[0-9A-Fa-f:.]+", text) and (":" in text or text.replace(".", "").isdigit()):
+        parse_cidr(text)
+        return text
+    host = parse_host_pattern(text)
+    if host.startswith("*"):
+        raise Fault("FGW1210", "a server's name has no wildcard", expected="a name such as api.example.com")
+    return host
+
+
 def limit_name(text: str) -> str:
     """A limit's name: as those of routes."""
     if not re.fullmatch(NAME_PATTERN, text):
@@ -147,6 +158,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "method": method,
     "path": check_path,
     "query": query_value,
+    "server_name": server_name,
     "pattern": _same(parse_pattern),
     "regex": _same(parse_regex),
     "template": template_text,

@@ -109,6 +109,8 @@ class Converter:
             value = leaves.convert(node, shape)
             if shape.check in self.names:
                 self._reference(shape.check, value)
+            if shape.check == "pem" and value is not None:
+                value = self._expander.pem(value)
         except Fault as fault:
             return self.fail(node, path, fault)
         return value

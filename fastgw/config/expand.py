@@ -74,6 +74,22 @@ class Expander:
         self.used[match[0]] = text = text.removesuffix("\n").removesuffix("\r")
         return text
 
+    def pem(self, text: str) -> str:
+        """PEM text: given as such, or the path of a file with it. Raises Fault (FGW1011)."""
+        if "-----BEGIN " in text:
+            return text
+        if "\n" in text or "\0" in text or not text:
+            raise Fault("FGW1221", "neither PEM text nor the path of a file with it")
+        try:
+            found = read_regular(self._base / text, FILE_MAX).decode("ascii")
+        except UnicodeDecodeError:
+            hint = "DER becomes PEM by `openssl x509`"
+            raise Fault("FGW1221", f"the file {text} is not PEM text", hint=hint) from None
+        except OSError as error:
+            raise Fault("FGW1011", f"the file {text} cannot be used: {error.strerror}") from None
+        self.used[f"pem:{text}"] = found
+        return found
+
     @staticmethod
     def _file_fault(name: str, match: re.Match[str], why: str) -> Fault:
         return Fault("FGW1011", f"the file {name or '(no name)'} {why}", offset=match.start(), length=len(match[0]))

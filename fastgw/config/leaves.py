@@ -16,7 +16,8 @@ NOUNS = {
     "limit_key": "client_ip, route, header:NAME, query:NAME, cookie:NAME or path:NAME", "limit_name": "a limit's name",
     "use": "module:Class", "folder": "a path of a folder",
     "host": "a host", "listener": "a listener's name", "log": "stdout, stderr or a path", "method": "a method",
-    "path": "a path", "query": "text", "pattern": "a path pattern", "regex": "a regex", "template": "text",
+    "path": "a path", "query": "text", "pattern": "a path pattern", "pem": "the path of a PEM file",
+    "regex": "a regex", "server_name": "a host name or an address", "template": "text",
     "upstream": "an upstream's name", "value": "text", None: "text",
 }  # fmt: skip
 
@@ -57,6 +58,8 @@ def _word(node: Node, shape: Leaf, value: Any) -> str | int:
     hint = f"did you mean {close[0]}?" if close and not node.expanded else ""
     if value in [str(word) for word in shape.words]:
         hint = f"without quotes: {value}"
+    elif node.text in shape.words:
+        hint = f'in quotes: "{node.text}"'
     raise Fault("FGW1104", f"found {node.found()}", expected=describe(shape), hint=hint)
 
 

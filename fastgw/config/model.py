@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
+from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
@@ -40,10 +41,10 @@ from .model_types import (
 )
 
 __all__ = [
-    "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits",
-    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins", "Pool", "Queue",
-    "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream",
-    "UpstreamTimeouts",
+    "AccessLog", "Admin", "Answer", "Balance", "Certificate", "ClientAuth", "Concurrency", "Config", "Endpoint",
+    "ErrorLog", "HeaderEdits", "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins",
+    "Pool", "Queue", "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts",
+    "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls",
 ]  # fmt: skip
 
 
@@ -75,6 +76,7 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "a unix socket from whoever may open it); others are closed."
         ),
     ] = False
+    tls: Annotated[Tls | None, option("Speak TLS here: HTTPS. Unset: plain HTTP.")] = None
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
 
@@ -121,6 +123,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(min_length=1),
         option("The servers: an address, or `{address, weight}`."),
     ]
+    tls: Annotated[UpstreamTls | None, option("Speak TLS to it; `{}` is enough. Unset: plain HTTP.")] = None
     pool: Annotated[Pool, option("Connections kept.")] = Pool()
     host: Annotated[
         Literal["preserve", "rewrite"],

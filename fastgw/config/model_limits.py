@@ -70,6 +70,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long anything may take. Each has its own answer and its own word in the log."""
 
     head: Annotated[int, duration("For the whole request head, PROXY line included; then 408.")] = 10 * SECOND
+    handshake: Annotated[int, duration("For a TLS handshake, all of it; then the connection is closed.")] = 10 * SECOND
     body: Annotated[int, duration("Between two reads of a request body; then 408.")] = 30 * SECOND
     send: Annotated[int, duration("Between two writes to a client; then the connection is closed.")] = 30 * SECOND
     keep_alive: Annotated[int, duration("An idle client connection waits this long for its next request.")] = (

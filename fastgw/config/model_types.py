@@ -7,7 +7,7 @@ A field is `Annotated[type, option("what it is", ...)]`. `extra` carries what ms
     off      True: the word `off` may be written, and means 0: no limit; otherwise at least `least`
     kind     what a string is: "address", "bind", "cidr", "host", "path", "pattern", "regex", "method", "field",
              "value", "query", "template", "listener", "upstream", "log", "account", "frequency", "limit_key",
-             "limit_name", "cost", "use", "folder"; checked by `fastgw.config.checks`
+             "limit_name", "cost", "use", "folder", "pem", "server_name"; checked by `fastgw.config.checks`
     single   True: one bare item may be written instead of a list of one
     short    a bare string may be written instead of a mapping, and means this field of it
     names    what a mapping's keys are: "name", "field", "query", or "any": not looked into here
@@ -66,4 +66,5 @@ Frequency = Annotated[str, option("requests in a time: `100/s`, `5000/m`, `10/h`
 LimitKey = Annotated[str, option("what a limit counts by", kind="limit_key")]
 LimitName = Annotated[str, option("the name of a limit", kind="limit_name")]
 Cost = Annotated[str, option("`header:NAME`", kind="cost")]
+Pem = Annotated[str, option("a PEM file, relative to the document's folder, or `${VAR}` with its text", kind="pem")]
 LogTarget = Annotated[str, option("`stdout`, `stderr` or a file's path", kind="log")]

@@ -42,10 +42,12 @@ CODES = {
     "FGW1217": "Settings that their plugin does not take.",
     "FGW1218": "A regex of a route that does not compile, is too long, or one of too many.",
     "FGW1220": "A malformed name of a user or group.",
+    "FGW1221": "A certificate, a key, or TLS rules that cannot be used.",
     "FGW1301": "The configuration is well formed, but larger than a snapshot can hold.",
     "FGW1901": "Warning: two routes match the same requests.",
     "FGW1902": "Warning: something that is never reached or never used.",
     "FGW1903": "Warning: a setting that is probably not meant so.",
+    "FGW1904": "Warning: a certificate that has expired, soon will, or is not valid yet.",
 }
 """Every code and what it stands for. A code is never reused for another meaning."""
 

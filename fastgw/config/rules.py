@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, rules_limits, rules_match, template
+from . import checks, rules_limits, rules_match, rules_tls, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     KINDS,
     Answer,
+    Certificate,
+    ClientAuth,
     Config,
     HeaderEdits,
     Headers,
@@ -25,10 +27,12 @@ from .model import (
     Route,
     Static,
     Step,
+    Tls,
     Upstream,
+    UpstreamTls,
 )
 from .nodes import Node, join
-from .paths import arriving, parse_pattern
+from .paths import arriving
 from .problem import Fault
 from .rules_match import key_of as _key
 from .shape import fields_of
@@ -320,8 +324,12 @@ RULES: dict[type, tuple[Any, ...]] = {
     Static: (static_answer,),
     Redirect: (redirect_target,),
     Limits: (limits_order,),
-    Upstream: (upstream_endpoints,),
+    Upstream: (upstream_endpoints, rules_tls.upstream),
     RateLimit: (rules_limits.rate_limit,),
+    Certificate: (rules_tls.certificate,),
+    ClientAuth: (rules_tls.client_auth,),
+    Tls: (rules_tls.tls,),
+    UpstreamTls: (rules_tls.upstream_tls,),
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
         binds, rules_match.same_matches, rules_match.regexes, trust, unseen_fields, unseen_paths, unused_upstreams,

@@ -21,6 +21,7 @@ import msgspec
 
 from fastgw import _process
 from fastgw._shm import seg_memfd
+from fastgw._tls import inspect
 from fastgw.config.load import Loaded, format_of, load, loads
 from fastgw.config.model import Config
 from fastgw.errors import ConfigErrors
@@ -32,7 +33,7 @@ from . import channel as ch
 from .identity import IdentityError, become, find
 from .listeners import ListenerSpec
 from .slots import SlotTable
-from .snapshot import Plan, changed, read_memfd, root_hash
+from .snapshot import CertSpec, Plan, changed, read_memfd, root_hash
 
 MEMFDS_PER_FRAME = 32
 
@@ -102,7 +103,18 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
         changed=changed(before, objects),
         document=loaded.text.encode(),
         warnings=[warning.render() for warning in loaded.warnings],
+        certificates=certificates(config),
     )
+
+
+def certificates(config: Config) -> list[CertSpec]:
+    """Every certificate of every listener, and when it ends."""
+    found = []
+    for name, listener in config.listeners.items():
+        for number, each in enumerate(listener.tls.certificates if listener.tls else ()):
+            info = inspect(each.cert.encode())
+            found.append(CertSpec(name, info.names[0] if info.names else f"#{number}", info.not_after))
+    return found
 
 
 def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:

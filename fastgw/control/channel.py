@@ -81,6 +81,12 @@ class Unlisten(Frame, frozen=True, array_like=True, tag=True):
     socket: int
 
 
+class TicketKeys(Frame, frozen=True, array_like=True, tag=True):
+    """Keys of TLS session tickets from now on, in a row (fastgw.control.tickets)."""
+
+    keys: bytes
+
+
 class Drain(Frame, frozen=True, array_like=True, tag=True):
     """Accept no more, finish what is in flight for at most so long, send Drained, exit."""
 
@@ -158,7 +164,7 @@ class Built(Frame, frozen=True, array_like=True, tag=True):
     errors: list[str] = []
 
 
-Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | Drain | LiveQuery
+Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | TicketKeys | Drain | LiveQuery
 Up = Ready | Prepared | Committed | Listening | Draining | Drained | Live | Log
 BuildFrame = Build | Built | Segments | Ended
 

@@ -27,6 +27,7 @@ from .listeners import Bound, Listeners
 from .log import ErrorLog
 from .process import Refused, State, WorkerProcess, how_ended
 from .snapshot import Snapshot
+from .tickets import TURN_S, TicketKeys
 
 START_TIMEOUT = 20.0  # from spawn to Ready: plugins may import at leisure, a hang may not
 PREPARE_TIMEOUT = 15.0
@@ -90,6 +91,8 @@ class Fleet:
         self.stopping = False
         self.epoch = 0
         self.restarts = 0
+        self._tickets = TicketKeys()
+        self._turn = self._loop.call_later(TURN_S, self._turn_tickets)
 
     # -- slots
     def resize(self, count: int, drain_ms: int) -> None:
@@ -156,7 +159,19 @@ class Fleet:
             worker.signal(signal.SIGKILL)
 
     def _ready(self, worker: WorkerProcess) -> None:
+        self._tell_tickets(worker)
         self._spawn_task(self._bring_up(worker))
+
+    def _tell_tickets(self, worker: WorkerProcess) -> None:
+        with contextlib.suppress(ch.ChannelClosed):
+            worker.channel.post(ch.TicketKeys(bytes(self._tickets)))
+
+    def _turn_tickets(self) -> None:
+        self._tickets.turn()
+        for worker in self._workers():
+            if worker.ready:
+                self._tell_tickets(worker)
+        self._turn = self._loop.call_later(TURN_S, self._turn_tickets)
 
     async def _bring_up(self, worker: WorkerProcess) -> None:
         """Load the current snapshot; should another be committed meanwhile, that one too. Then it serves."""
@@ -313,6 +328,7 @@ class Fleet:
         """Have all workers finish, for at most `deadline_ms`; kill what is left shortly after. Returns when all are
         gone."""
         self.stopping = True
+        self._turn.cancel()
         for slot in self.slots.values():
             if slot.timer is not None:
                 slot.timer.cancel()
@@ -327,6 +343,7 @@ class Fleet:
     async def kill(self) -> None:
         """End all workers at once. Returns when all are reaped."""
         self.stopping = True
+        self._turn.cancel()
         for worker in self._workers():
             worker.signal(signal.SIGKILL)
         await self._gone(5.0)

@@ -14,6 +14,8 @@ from fastgw import __version__
 from fastgw._hook_stats import totals as plugin_totals
 from fastgw._limits import totals as limit_totals
 from fastgw._shm import BOUNDS_US
+from fastgw._tls import WORDS
+from fastgw._tls import totals as tls_totals
 
 if TYPE_CHECKING:
     from fastgw._shm import Totals
@@ -39,7 +41,8 @@ def render(gateway: "Gateway") -> bytes:
     """The whole page."""
     routes, upstreams = _totals(gateway)
     own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
-    families = itertools.chain(_requests(routes), _upstreams(upstreams), _limits(gateway), _plugins(gateway), *own)
+    told = (_limits(gateway), _plugins(gateway), _tls(gateway))
+    families = itertools.chain(_requests(routes), _upstreams(upstreams), *told, *own)
     return "".join(itertools.chain.from_iterable(families)).encode()
 
 
@@ -47,7 +50,7 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
-        if kind in ("limit", "plugin"):
+        if kind in ("limit", "plugin", "tls"):
             continue
         totals = gateway.shm.totals(slot)
         if not (any(totals["bucket"]) or any(totals[field] for field in _EVENTS)):
@@ -168,6 +171,28 @@ def _plugins(gateway: "Gateway") -> Iterator[Iterator[str]]:
         yield _family(name, kind, text, ((labels, totals[field]) for labels, totals in found))
     seconds = ((labels, round(totals["ns"] / 1e9, 6)) for labels, totals in found)
     yield _family("fgw_plugin_seconds_total", "counter", "Time from the start to the end of hooks.", seconds)
+
+
+def _tls(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "tls")
+    found = [(name, totals) for name, slot in slots if any((totals := tls_totals(gateway.shm, slot)).values())]
+    made: list[Sample] = []
+    for name, totals in found:
+        resumed = totals["resumed"]
+        made += [({"listener": name, "resumed": "no"}, totals["handshakes"] - resumed)]
+        made += [({"listener": name, "resumed": "yes"}, resumed)]
+    failed: Iterator[Sample] = (
+        ({"listener": name, "why": word}, totals[word]) for name, totals in found for word in WORDS if totals[word]
+    )
+    yield _family("fgw_tls_handshakes_total", "counter", "TLS handshakes with clients that succeeded.", made)
+    yield _family("fgw_tls_handshake_failures_total", "counter", "TLS handshakes with clients that failed.", failed)
+    current = gateway.fleet.current
+    ends: list[Sample] = [
+        ({"listener": cert.listener, "name": cert.name}, cert.not_after)
+        for cert in (current.plan.certificates if current else ())
+    ]
+    text = "When a certificate that is shown to clients ends, in Unix time."
+    yield _family("fgw_tls_certificate_expiry_timestamp_seconds", "gauge", text, ends)
 
 
 _SUMS = (

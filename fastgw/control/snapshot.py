@@ -13,6 +13,14 @@ from fastgw.upstream.spec import ClusterSpec
 from .listeners import ListenerSpec
 
 
+class CertSpec(Struct, frozen=True, array_like=True):
+    """A certificate that a listener shows: its first DNS name, or "#number", and its end in Unix time."""
+
+    listener: str
+    name: str
+    not_after: int
+
+
 class Plan(Struct, frozen=True, array_like=True):
     """What the supervisor itself needs of a configuration. Routes are not in it: only workers need them."""
 
@@ -30,6 +38,7 @@ class Plan(Struct, frozen=True, array_like=True):
     changed: list[str]  # since the build before
     document: bytes  # the configuration as written, references unexpanded: what is kept as last good
     warnings: list[str] = []
+    certificates: list[CertSpec] = []
 
 
 class Segment:

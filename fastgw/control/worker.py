@@ -61,6 +61,7 @@ class WorkerMain:
             ch.Discard: self.discard,
             ch.Listen: self.listen,
             ch.Unlisten: self.unlisten,
+            ch.TicketKeys: self.ticket_keys,
             ch.Drain: self.drain,
             ch.LiveQuery: self.live,
         }
@@ -159,6 +160,9 @@ class WorkerMain:
 
     def unlisten(self, frame: ch.Unlisten, fds: list[int]) -> None:
         self.engine.unlisten(frame.socket)
+
+    def ticket_keys(self, frame: ch.TicketKeys, fds: list[int]) -> None:
+        self.engine.ticket_keys(frame.keys)
 
     def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
         self.reply(ch.Live(seq=frame.seq, counts=self.engine.live()))

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from fastgw import _layout
-from fastgw.config.model import Config, Redirect, Route, Static
+from fastgw._tls import AUTH, VERSIONS, inspect
+from fastgw.config.model import Config, Redirect, Route, Static, Tls, UpstreamTls
 from fastgw.plugin.catalogue import Entry as Plugin
 from fastgw.plugin.catalogue import Plugins, Unloaded, steps
 
@@ -41,8 +42,8 @@ class SlotGiver(Protocol):
         """The offset of `size` bytes of shared memory for a limit's buckets, a multiple of 4096."""
 
     def stats_slot(self, kind: str, name: str) -> int:
-        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream" "limit"
-        or "plugin"."""
+        """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit",
+        "plugin" or "tls" (a listener's)."""
 
 
 class Slots:
@@ -167,10 +168,12 @@ def _cidr(text: str) -> Mapping[str, int]:
 def _listener(
     w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments, plugins: Plugins
 ) -> Mapping[str, int | Span]:
-    routes = routes_of(config, name)
+    routes, tls = routes_of(config, name), config.listeners[name].tls
     return {
         "name": w.text(name),
         "id": slots.listener_id(name),
+        "tls_seg": 0 if tls is None else 1 + segments.keep(tls_segment(tls, config.timeouts.handshake)),
+        "tls_slot": 0 if tls is None else slots.stats_slot("tls", name),
         "routes_seg": segments.keep(routes_segment(config, routes, slots, plugins)),
         "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
         "other_slot": slots.stats_slot("unmatched", name),
@@ -196,7 +199,25 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
         "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
         "proxy_protocol": int(mine.proxy_protocol), "slashes": _layout.SLASHES[normalize.slashes],
         "merge_slashes": int(normalize.merge_slashes), "underscores": _layout.UNDERSCORES[normalize.underscores],
-        "scheme_https": 0,
+        "scheme_https": int(mine.tls is not None),
+    })  # fmt: skip
+    return w.finish()
+
+
+def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
+    """The segment of what a listener shows to clients: private keys are in it. With its hash."""
+    w, auth = SegmentWriter(_layout.SEG_TLS, "tls"), tls.client_auth
+    read = [(each, inspect(each.cert.encode())) for each in tls.certificates]
+    certs = [
+        {"cert": w.text(each.cert), "key": w.text(each.key), "kind": w.text(info.kind),
+         "names": w.text("".join(f"{name}\n" for name in info.names))}
+        for each, info in read
+    ]  # fmt: skip
+    w.fill_top({
+        "certs": w.array("tls_cert", certs),
+        "ca": w.text(auth.ca or "" if auth.mode != "none" else ""), "client_auth": AUTH[auth.mode],
+        "ciphers": w.text(tls.ciphers), "min_version": VERSIONS[tls.min_version],
+        "handshake_ms": handshake_ms, "strict_names": int(tls.unknown_names == "refuse"), "tickets": int(tls.tickets),
     })  # fmt: skip
     return w.finish()
 
@@ -235,8 +256,21 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
         "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
+        **_upstream_tls(w, upstream.tls),
     })  # fmt: skip
     return w.finish()
+
+
+def _upstream_tls(w: SegmentWriter, tls: UpstreamTls | None) -> Mapping[str, int | Span]:
+    if tls is None:
+        return {}
+    own = tls.certificate
+    return {
+        "tls": 1, "tls_verify": int(tls.verify), "tls_min_version": VERSIONS[tls.min_version],
+        "tls_ca": w.text(tls.ca or "" if tls.verify else ""), "tls_name": w.text(tls.server_name or ""),
+        "tls_cert": w.text(own.cert if own else ""), "tls_key": w.text(own.key if own else ""),
+        "tls_ciphers": w.text(tls.ciphers),
+    }  # fmt: skip
 
 
 def routes_segment(

@@ -9,7 +9,7 @@ static void front_free(struct fgw_front *f)
     struct fgw_listener *l = f->l;
     fgw_link_remove(&f->link);
     fgw_slab_put(&w->fronts, f);
-    if (--l->conns == 0 && l->retired) fgw_link_remove(&l->link), free(l);
+    if (--l->conns == 0 && l->retired) fgw_listener_free(l);
 }
 
 /* ---- the codec's user ---- */
@@ -37,27 +37,77 @@ static void front_gone(struct fgw_demux *d) { front_free(d->owner); }
 
 static const struct fgw_demux_user front_user = {front_begin, front_refused, front_gone};
 
-static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
+/* The codec takes fd over; t: what the handshake left, or NULL. */
+static bool codec_start(struct fgw_front *f, int fd, const struct fgw_addr *a, struct fgw_tls *t)
 {
     struct fgw_worker *w = f->l->w;
-    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port};
+    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port, .tls = t != NULL,
+                            .identity = t ? fgw_tls_identity(t) : NULL};
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
     f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
-    if (!f->demux) fgw_fd_close(fd);
-    else if (fgw_unlikely(w->draining)) f->demux->ops->drain(f->demux);
-    return f->demux != NULL;
+    if (!f->demux) {
+        fgw_fd_close(fd);
+        fgw_tls_free(t);
+        return false;
+    }
+    if (t) fgw_tls_attach(t, fgw_h1_server_conn(f->demux));
+    if (fgw_unlikely(w->draining)) f->demux->ops->drain(f->demux);
+    return true;
 }
-
-/* ---- PROXY stage: its memory is joined to the front until it is done ---- */
-struct staged { struct fgw_proxy_stage s; struct fgw_front *f; struct fgw_addr socket; };
-
-static void staged_free(struct fgw_job *j) { free(fgw_container(j, struct staged, s.dead)); }
 
 static void refused(struct fgw_worker *w, const struct fgw_addr *a, enum fgw_err why)
 {
     fgw_worker_report(w, 1, "client %s: %s", a->text, fgw_err_word(why));
     atomic_fetch_add_explicit(&w->gauges->refused, 1, memory_order_relaxed);
 }
+
+/* ---- TLS: the stage's memory is joined to the front until the handshake is over ---- */
+struct shaking { struct fgw_tls_stage s; struct fgw_job dead; struct fgw_front *f; struct fgw_addr addr; };
+
+static void shaking_free(struct fgw_job *j) { free(fgw_container(j, struct shaking, dead)); }
+
+static void handshake_count(struct fgw_front *f, const struct fgw_tls *t, enum fgw_err why)
+{
+    struct fgw_worker *w = f->l->w;
+    const struct fgw_bound *b = w->snap ? fgw_snapshot_listener(w->snap, f->l->id) : NULL;
+    if (!b || !b->l->tls_seg) return;                  /* the listener is gone, or plain by now */
+    struct fgw_tls_cell *c = fgw_shm_cell(w->shm, w->column, b->l->tls_slot);
+    if (why) fgw_stats_add(&c->failures[why - FGW_E_TLS_FAILED], 1);
+    else fgw_stats_add(&c->handshakes, 1), fgw_stats_add(&c->resumed, fgw_tls_resumed(t));
+}
+
+static void handshake_done(struct fgw_tls_stage *s, int fd, enum fgw_err why)
+{
+    struct shaking *h = (struct shaking *)s;
+    struct fgw_front *f = h->f;
+    f->handshake = NULL;
+    h->dead.run = shaking_free;
+    fgw_job_add(&s->loop->dead, &h->dead);
+    handshake_count(f, s->tls, why);
+    if (why) refused(f->l->w, &h->addr, why);
+    if (why || !codec_start(f, fd, &h->addr, s->tls)) front_free(f);
+}
+
+/* What comes behind the stages that need no key. False: fd is closed, the front is the caller's. */
+static bool front_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
+{
+    struct fgw_listener *l = f->l;
+    if (!l->tls) return codec_start(f, fd, a, NULL);
+    struct shaking *h = calloc(1, sizeof *h);
+    if (h) h->f = f, h->addr = *a, h->s.done = handshake_done;
+    if (!h || fgw_tls_stage_init(&h->s, &l->w->loop, l->tls, fd, l->handshake_ms) < 0) {
+        free(h);
+        fgw_fd_close(fd);
+        return false;
+    }
+    f->handshake = &h->s;
+    return true;
+}
+
+/* ---- PROXY stage: its memory is joined to the front until it is done ---- */
+struct staged { struct fgw_proxy_stage s; struct fgw_front *f; struct fgw_addr socket; };
+
+static void staged_free(struct fgw_job *j) { free(fgw_container(j, struct staged, s.dead)); }
 
 static void staged_done(struct fgw_proxy_stage *s, int fd, enum fgw_err why, const struct fgw_addr *src)
 {
@@ -97,9 +147,8 @@ static bool stage_start(struct fgw_front *f, int fd, const struct fgw_addr *a)
 
 static void stage_give_up(struct fgw_front *f)
 {
-    struct staged *st = (struct staged *)f->stage;
-    fgw_proxy_stage_fini(f->stage);
-    free(st);
+    if (f->stage) fgw_proxy_stage_fini(f->stage), free(f->stage);
+    else fgw_tls_stage_fini(f->handshake), free(f->handshake);
     front_free(f);
 }
 
@@ -112,7 +161,8 @@ void fgw_front_accept(struct fgw_listener *l, int fd, const struct sockaddr *sa)
     struct fgw_front *f = max && w->fronts.live >= max ? NULL : fgw_slab_get(&w->fronts);
     if (!f) {
         static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
-        fgw_conn_say(fd, busy, sizeof busy - 1);
+        if (l->tls) fgw_fd_close(fd);                  /* whoever waits for a handshake would not understand */
+        else fgw_conn_say(fd, busy, sizeof busy - 1);
         atomic_fetch_add_explicit(&w->gauges->refused, 1, memory_order_relaxed);
         return;
     }
@@ -160,7 +210,7 @@ void fgw_fronts_cut(struct fgw_worker *w)
     struct fgw_link *k;
     while ((k = fgw_list_first(&w->front_list))) {
         struct fgw_front *f = fgw_container(k, struct fgw_front, link);
-        if (f->stage) stage_give_up(f);
+        if (!f->demux) stage_give_up(f);
         else f->demux->ops->cut(f->demux);
     }
 }

@@ -2,6 +2,7 @@
  *
  *   accept ─► refused (503: too many)        PROXY listener: ─► stage ─line from a trusted peer─► codec
  *          └► codec                                             └─untrusted, bad, late─► closed without a word
+ * Where the listener ends TLS, the handshake stands before the codec and behind the PROXY line.
  *
  * Owner    the worker's slab `fronts`; a front is freed when its codec or stage says that the connection is over.
  * Trust    a PROXY line is taken only from peers in trusted_proxies and on unix sockets; others are closed before a byte is read.

@@ -17,6 +17,8 @@ static void segment_free(struct fgw_segment *s)
 {
     fgw_link_remove(&s->link);
     fgw_regexes_free(s->regexes);
+    fgw_tls_server_unref(s->tls);
+    fgw_tls_client_unref(s->client);
     if (s->mapped) fgw_seg_unmap((void *)s->p, s->size);
     else free((void *)s->p);
     free(s);
@@ -115,13 +117,26 @@ static bool bind_segments(struct fgw_snapshot *s)
     return true;
 }
 
-static bool bind_pools(struct fgw_snapshot *s)
+/* What connections to the upstream need to speak TLS. A segment that has it already keeps it. */
+static bool bind_client(struct fgw_snapshot *s, uint32_t index, char *err, size_t n)
+{
+    struct fgw_segment *g = s->segs[index];
+    const struct fgw_l_upstream *u = fgw_l_body(g->p);
+    if (!u->tls || g->client) return true;
+    struct fgw_tls_client_options o = {.ca = fgw_l_text(g->p, u->tls_ca), .name = fgw_l_text(g->p, u->tls_name),
+                                       .own = {fgw_l_text(g->p, u->tls_cert), fgw_l_text(g->p, u->tls_key)}, .ciphers = fgw_l_text(g->p, u->tls_ciphers),
+                                       .min_version = u->tls_min_version, .verify = u->tls_verify};
+    return (g->client = fgw_tls_client_new(s->w->tls, &o, err, n)) != NULL;
+}
+
+static bool bind_pools(struct fgw_snapshot *s, char *err, size_t n)
 {
     const struct fgw_l_upstream_ref *u = fgw_l_at(s->root_seg->p, s->root->upstreams.off);
     s->pools = calloc(s->root->upstreams.count + 1, sizeof *s->pools);
     if (!s->pools) return false;
     for (uint32_t i = 0; i < s->root->upstreams.count; i++) {
         if (!seg_at(s, u[i].seg, FGW_SEG_UPSTREAM) || (u[i].endpoints && u[i].endpoints >= s->w->shm->size)) return false;
+        if (!bind_client(s, u[i].seg, err, n)) return false;
         struct fgw_pool *p = pool_of(s->w, u[i].id, fgw_l_text(s->root_seg->p, u[i].name));
         if (!p) return false;
         fgw_pool_ref(p);
@@ -170,7 +185,34 @@ static void unbind_hooks(const struct fgw_snapshot *s, struct fgw_bound *b)
     free(b->numbers);
 }
 
-static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l, char *err, size_t err_n)
+/* A segment that has contexts already keeps them: only what has changed costs anything at a reload. */
+static const char *bind_tls(struct fgw_snapshot *s, struct fgw_bound *b, uint32_t index, char *err, size_t n)
+{
+    const void *seg = seg_at(s, index, FGW_SEG_TLS);
+    if (!seg) return "a listener names a segment that is not there";
+    struct fgw_segment *g = s->segs[index];
+    const struct fgw_l_tls *x = fgw_l_body(seg);
+    const struct fgw_l_tls_cert *c = fgw_l_at(seg, x->certs.off);
+    uint32_t n_certs = g->tls ? 0 : x->certs.count;
+    struct fgw_tls_pem *pem = calloc(n_certs + 1, sizeof *pem);
+    struct fgw_tls_names *names = calloc(n_certs + 1, sizeof *names);
+    bool read = true;
+    for (uint32_t i = 0; pem && names && i < n_certs; i++) {
+        pem[i] = (struct fgw_tls_pem){fgw_l_text(seg, c[i].cert), fgw_l_text(seg, c[i].key)};
+        names[i] = (struct fgw_tls_names){fgw_l_text(seg, c[i].names), fgw_l_text(seg, c[i].kind)};
+        read = read && names[i].kind.n;
+    }
+    struct fgw_tls_options o = {.certs = pem, .names = read ? names : NULL, .ncerts = x->certs.count, .ca = fgw_l_text(seg, x->ca),
+                                .ciphers = fgw_l_text(seg, x->ciphers), .client_auth = x->client_auth, .min_version = x->min_version,
+                                .strict_names = x->strict_names, .tickets = x->tickets};
+    snprintf(err, n, "out of memory");
+    if (!g->tls && pem && names) g->tls = fgw_tls_server_new(s->w->tls, &o, err, n);
+    free(pem), free(names);
+    b->tls = g->tls, b->handshake_ms = x->handshake_ms;
+    return g->tls ? NULL : err;
+}
+
+static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, const struct fgw_l_listener *l, char *err, size_t n)
 {
     const void *routes = seg_at(s, l->routes_seg, FGW_SEG_ROUTES), *set = seg_at(s, l->settings_seg, FGW_SEG_SETTINGS);
     if (!routes || !set) return "a listener names a segment that is not there";
@@ -180,13 +222,14 @@ static const char *bind_listener(struct fgw_snapshot *s, struct fgw_bound *b, co
     if (!known_steps(s->w->shm, routes, r)) return "a chain has a step that this version does not know, or whose place in shared memory is none";
     *b = (struct fgw_bound){.l = l, .routes = routes, .settings_seg = set, .set = fgw_l_body(set),
                             .slots = fgw_l_at(s->root_seg->p, l->route_slots.off), .name = fgw_l_text(s->root_seg->p, l->name)};
-    if (segment_compile(s->segs[l->routes_seg], UINT32_MAX, err, err_n) < 0) return err;
+    if (segment_compile(s->segs[l->routes_seg], UINT32_MAX, err, n) < 0) return err;
     b->regexes = s->segs[l->routes_seg]->regexes;
     b->pools = calloc(r->upstreams.count + 1, sizeof *b->pools);
     if (!b->pools) return "out of memory";
     for (uint32_t i = 0; i < r->upstreams.count; i++)
         if (!(b->pools[i] = pool_named(s, fgw_l_text(routes, names[i])))) return "a route names an upstream that is not there";
-    return bind_hooks(s, b, r);
+    const char *wrong = bind_hooks(s, b, r);
+    return wrong || !l->tls_seg ? wrong : bind_tls(s, b, l->tls_seg - 1, err, n);
 }
 
 struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash, char *err, size_t err_n)
@@ -202,16 +245,16 @@ struct fgw_snapshot *fgw_snapshot_bind(struct fgw_worker *w, uint64_t root_hash,
     root->refs++;
     w->snapshots++;
     s->trusted = fgw_l_at(root->p, s->root->trusted.off);
+    char why_not[256] = "an upstream cannot be bound";
     bool whole = bind_segments(s);
     fgw_segments_forget(w);                            /* what it needs of them is counted now */
     if (!whole) return bad(s, err, err_n, "a segment named by the root was not added", FGW_STR(""));
-    if (!bind_pools(s)) return bad(s, err, err_n, "an upstream cannot be bound", FGW_STR(""));
+    if (!bind_pools(s, why_not, sizeof why_not)) return bad(s, err, err_n, why_not, FGW_STR(""));
     const struct fgw_l_listener *l = fgw_l_at(root->p, s->root->listeners.off);
     s->bound = calloc(s->root->listeners.count + 1, sizeof *s->bound);
     if (!s->bound) return bad(s, err, err_n, "out of memory", FGW_STR(""));
     for (uint32_t i = 0; i < s->root->listeners.count; i++) {
         s->nbound++;
-        char why_not[256];
         const char *why = bind_listener(s, &s->bound[i], &l[i], why_not, sizeof why_not);
         if (why) return bad(s, err, err_n, why, fgw_l_text(root->p, l[i].name));
     }
@@ -224,6 +267,7 @@ void fgw_snapshot_apply(struct fgw_snapshot *s)
     for (uint32_t i = 0; i < s->npools; i++) {
         s->pools[i]->slot = u[i].slot;
         fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
+        fgw_pool_transport(s->pools[i], s->segs[u[i].seg]->client);
     }
 }
 

@@ -6,6 +6,7 @@
  * Memory   malloc, only at prepare. Connections and pools are never owned by a snapshot. Thread one. */
 #ifndef FGW_CORE_SNAPSHOT_H
 #define FGW_CORE_SNAPSHOT_H
+#include "io/tls.h"
 #include "policy/hook.h"
 #include "upstream/pool.h"
 
@@ -16,6 +17,8 @@ struct fgw_segment {
     size_t size;
     struct fgw_regexes *regexes;         /* of a routes segment that has any, compiled when it is prepared; else NULL */
     uint32_t refs;
+    struct fgw_tls_client *client;       /* of kind UPSTREAM, if it speaks TLS: the same */
+    struct fgw_tls_server *tls;          /* of kind TLS: its contexts, made when a snapshot first needs them; connections keep theirs */
     bool mapped, fresh;                  /* fresh: added, and no snapshot has been prepared since: kept though nobody counts it yet */
 };
 
@@ -30,6 +33,8 @@ struct fgw_bound {                       /* a listener of the snapshot */
     int32_t *numbers;                    /* of hooks, by the routes segment's own index */
     uint32_t nnumbers;
     struct fgw_regexes *regexes;         /* the routes segment's */
+    struct fgw_tls_server *tls;          /* its segment's; NULL: plain text */
+    uint32_t handshake_ms;
 };
 struct fgw_snapshot {
     struct fgw_worker *w;

@@ -7,6 +7,7 @@
 #define FGW_CORE_STATS_H
 #include <stdatomic.h>
 #include <stdint.h>
+#include "base/err.h"
 #include "io/shm.h"
 
 /* Upper bounds in microseconds of the duration histogram: OpenTelemetry's http boundaries (5 ms .. 10 s) and finer ones below. */
@@ -25,6 +26,10 @@ struct fgw_stats_cell {                   /* one slot in one column: of requests
     _Atomic uint64_t regex_given_up;      /* requests: matches of the route's regex that took too many steps */
     _Atomic uint64_t pad[3];
 };
+/* A slot of kind "tls", of one listener. failures: by error code, from FGW_E_TLS_FAILED on. */
+enum { FGW_TLS_WORDS = FGW_E_TLS_TIMEOUT - FGW_E_TLS_FAILED + 1 };
+struct fgw_tls_cell { _Atomic uint64_t handshakes, resumed, failures[FGW_TLS_WORDS]; };
+_Static_assert(sizeof(struct fgw_tls_cell) <= FGW_SHM_CELL, "it is a stats slot");
 struct fgw_gauges {                       /* what a worker holds now, and its own totals; two cache lines, nobody else's */
     _Alignas(64) _Atomic int64_t connections;
     _Atomic int64_t requests, upstream_connections, upstream_idle, tunnels, parked;

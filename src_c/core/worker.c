@@ -103,8 +103,12 @@ static struct fgw_door *door_of(const struct fgw_worker *w, uint32_t socket_id)
     return NULL;
 }
 
-static void listener_apply(struct fgw_listener *l, const struct fgw_l_settings *s)
+static void listener_apply(struct fgw_listener *l, const struct fgw_bound *b)
 {
+    const struct fgw_l_settings *s = b->set;
+    struct fgw_tls_server *before = l->tls;
+    l->tls = b->tls ? fgw_tls_server_ref(b->tls) : NULL, l->handshake_ms = b->handshake_ms;
+    fgw_tls_server_unref(before);
     l->proxy_protocol = s->proxy_protocol;
     l->limits = (struct fgw_h1_limits){
         .head = {s->line_max, s->field_max, s->head_max, (uint16_t)(s->fields_max < FGW_FIELDS_MAX ? s->fields_max : FGW_FIELDS_MAX)},
@@ -135,14 +139,14 @@ int fgw_worker_listen(struct fgw_worker *w, uint32_t id, uint32_t socket_id, int
         *l = (struct fgw_listener){.w = w, .id = id};
         fgw_list_init(&l->sockets);
         fgw_list_push(&w->listeners, &l->link);
-        listener_apply(l, b->set);
+        listener_apply(l, b);
     }
     d->l = l, d->socket_id = socket_id;
     d->a.on_conn = on_conn, d->a.on_full = on_full;
     if (fgw_accept_init(&d->a, &w->loop, fd, shared) < 0) {
         snprintf(err, err_n, "cannot watch the socket: %s", strerror(errno));
         free(d);
-        if (fresh) fgw_link_remove(&l->link), free(l);
+        if (fresh) fgw_listener_free(l);
         return -1;
     }
     fgw_list_push(&l->sockets, &d->link);
@@ -155,6 +159,13 @@ static void door_close(struct fgw_door *d)
     fgw_link_remove(&d->link);
     fgw_accept_fini(&d->a);
     free(d);
+}
+
+void fgw_listener_free(struct fgw_listener *l)
+{
+    fgw_link_remove(&l->link);
+    fgw_tls_server_unref(l->tls);
+    free(l);
 }
 
 void fgw_listener_close(struct fgw_listener *l)
@@ -171,7 +182,7 @@ int fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id)
     door_close(d);
     if (fgw_list_empty(&l->sockets)) {                 /* the last one: the listener lives on with its connections only */
         l->retired = true;
-        if (l->conns == 0) fgw_link_remove(&l->link), free(l);
+        if (l->conns == 0) fgw_listener_free(l);
     }
     return 0;
 }
@@ -240,7 +251,7 @@ void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s)
     for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) {
         struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
         const struct fgw_bound *b = fgw_snapshot_listener(s, l->id);
-        if (b) listener_apply(l, b->set);
+        if (b) listener_apply(l, b);
     }
     if (old) fgw_snapshot_unref(old);
     fgw_worker_settle(w);
@@ -271,6 +282,8 @@ static void hook_blocked(struct fgw_hooks *h, struct fgw_str name, uint64_t ms)
 {
     fgw_worker_report(worker_of(h), 2, "plugin %.*s: plugin_blocked: held the worker for %llu ms", (int)name.n, name.p, (unsigned long long)ms);
 }
+
+void fgw_worker_ticket_keys(struct fgw_worker *w, const void *keys, uint32_t n) { fgw_tls_env_keys(w->tls, keys, n); }
 
 uint64_t fgw_worker_generation(const struct fgw_worker *w) { return w->snap ? w->snap->root->generation : 0; }
 
@@ -357,7 +370,8 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
                                   .settle = hook_settle};
     w->spare_fd = fgw_spare_fd();
     w->pause_timer.fire = unpause;
-    if (!tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
+    w->tls = fgw_tls_env_new();
+    if (!w->tls || !tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
         snprintf(err, err_n, "out of memory or of randomness");
         fgw_worker_free(w);
         return NULL;
@@ -373,10 +387,10 @@ void fgw_worker_free(struct fgw_worker *w)
     fgw_fronts_cut(w);
     while ((k = fgw_list_first(&w->live))) fgw_exchange_cancel(fgw_container(k, struct fgw_exchange, live), FGW_E_CANCELLED);
     fgw_loop_settle(&w->loop);
-    while ((k = fgw_list_pop(&w->listeners))) {
+    while ((k = fgw_list_first(&w->listeners))) {
         struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
         fgw_listener_close(l);
-        free(l);
+        fgw_listener_free(l);
     }
     if (w->snap) fgw_snapshot_unref(w->snap);
     w->snap = NULL;
@@ -385,6 +399,7 @@ void fgw_worker_free(struct fgw_worker *w)
     if (w->limits.loop) fgw_limits_fini(&w->limits);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);
+    fgw_tls_env_free(w->tls);
     if (w->spare_fd >= 0) fgw_fd_close(w->spare_fd);
     free(w->tickets);
     fgw_slab_fini(&w->exchanges), fgw_slab_fini(&w->tries), fgw_slab_fini(&w->fronts), fgw_slab_fini(&w->calls);

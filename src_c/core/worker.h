@@ -39,6 +39,9 @@ void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s);    /* take
 void fgw_worker_discard(struct fgw_worker *w, struct fgw_snapshot *s);
 uint64_t fgw_worker_generation(const struct fgw_worker *w);              /* of the committed snapshot; 0: none */
 
+/* Keys of TLS session tickets, the same for all workers: n of 80 bytes each (io/tls.h); the first seals, all open. */
+void fgw_worker_ticket_keys(struct fgw_worker *w, const void *keys, uint32_t n);
+
 /* Listening sockets. listener_id: the listener's id in the snapshot; socket_id: the supervisor's name of this one socket, unique in a
  * worker: a listener has one for each bind, and for a time those of a slot whose worker is away. fd is already bound, listening and
  * non-blocking; it is dup'ed. shared: an EPOLLEXCLUSIVE socket of all workers (unix). A listener whose id is in no snapshot accepts

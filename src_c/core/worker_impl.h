@@ -6,6 +6,7 @@
 #include "core/stats.h"
 #include "core/worker.h"
 #include "io/listen.h"
+#include "io/tls.h"
 #include "policy/hook.h"
 #include "policy/limit.h"
 
@@ -15,6 +16,8 @@ struct fgw_listener {
     struct fgw_worker *w;
     uint32_t id, conns;
     struct fgw_h1_limits limits;
+    struct fgw_tls_server *tls;          /* counted; NULL: plain text */
+    uint32_t handshake_ms;
     bool proxy_protocol, retired;
     struct fgw_link sockets;             /* fgw_door */
 };
@@ -24,6 +27,7 @@ struct fgw_front {                       /* one client connection */
     struct fgw_listener *l;
     struct fgw_demux *demux;             /* NULL while a stage is at work */
     struct fgw_proxy_stage *stage;
+    struct fgw_tls_stage *handshake;
 };
 struct fgw_ticket_slot { struct fgw_exchange *x; uint32_t generation, next_free; };
 
@@ -37,6 +41,7 @@ struct fgw_worker {
     struct fgw_shm *shm;
     uint32_t column;
     struct fgw_gauges *gauges;
+    struct fgw_tls_env *tls;
     struct fgw_ring *log, *errors;
     struct fgw_log_time log_time;
     struct fgw_ticket_slot *tickets;
@@ -50,6 +55,7 @@ struct fgw_worker {
     int spare_fd;
 };
 void fgw_listener_close(struct fgw_listener *l);             /* its sockets; connections stay */
+void fgw_listener_free(struct fgw_listener *l);              /* one without sockets and connections */
 void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));   /* error log line */
 static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, const struct fgw_pool *p)      /* its counters */
 {

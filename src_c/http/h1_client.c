@@ -317,7 +317,7 @@ static enum fgw_err dial_error(int e)
 static void on_fail(struct fgw_conn *conn)
 {
     struct fgw_h1_client *c = fgw_container(conn, struct fgw_h1_client, conn);
-    if (c->state == S_DIALING) fail(c, dial_error(conn->err));
+    if (c->state == S_DIALING) fail(c, conn->why ? (enum fgw_err)conn->why : dial_error(conn->err));
     else if (c->state == S_IDLE || conn->err == 0 || conn->err == ECANCELED) over(c, fgw_fail(FGW_E_NONE, FGW_BY_NOBODY));
     else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : c->in == IN_WAIT ? FGW_E_UPSTREAM_RESET : FGW_E_UPSTREAM_TRUNCATED);
 }

@@ -95,7 +95,8 @@ static void refuse(struct fgw_h1_server *s, enum fgw_err why)
         s->side.up = NULL;
     } else s->demux.user->refused(&s->demux, s->msg, why);
     if (s->out != OUT_WAIT || !status) {               /* a reply has begun: only an unfinished message tells the truth */
-        if (s->out == OUT_WAIT || s->out == OUT_BODY) fgw_conn_finish(&s->conn);
+        if (s->out == OUT_WAIT) fgw_conn_finish(&s->conn);
+        else if (s->out == OUT_BODY) fgw_conn_cut(&s->conn);
         s->in = IN_LINGER;
         return;
     }

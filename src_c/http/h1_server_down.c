@@ -57,7 +57,7 @@ static void finish(struct fgw_side *side)
     if (s->out == OUT_TUNNEL) s->out = OUT_SHUT, fgw_conn_shut(&s->conn);
     else if (s->out == OUT_BODY) {
         s->out = OUT_DONE;
-        if (!fgw_h1_writer_end(&s->w, &s->conn)) s->keep = false, fgw_conn_finish(&s->conn);   /* shorter than promised */
+        if (!fgw_h1_writer_end(&s->w, &s->conn)) s->keep = false, fgw_conn_cut(&s->conn);   /* shorter than promised */
     }
 }
 
@@ -101,7 +101,7 @@ static void abort_(struct fgw_side *side, enum fgw_err why)
     if (s->failing) return;
     s->failing = true, s->keep = false;
     s->in = IN_LINGER;
-    fgw_conn_finish(&s->conn);                         /* what was said is delivered; the message stays visibly unfinished */
+    fgw_conn_cut(&s->conn);                            /* what was said is delivered; the message stays visibly unfinished */
 }
 
 static void release(struct fgw_side *side)

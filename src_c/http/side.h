@@ -51,6 +51,7 @@ struct fgw_side_down {
     void (*abort)(struct fgw_side *s, enum fgw_err why);
     void (*release)(struct fgw_side *s);
 };
+struct fgw_identity;
 /* What a policy may know of the peer: plain data, filled by conn and stages. Texts live as long as the connection. */
 struct fgw_peer {
     struct fgw_str address;        /* "192.0.2.1", "2001:db8::1", "unix"; after PROXY: what it said */
@@ -58,6 +59,7 @@ struct fgw_peer {
     uint16_t port;
     bool     trusted;              /* in trusted_proxies: its forwarding fields are believed */
     bool     tls;
+    const struct fgw_identity *identity;   /* of the certificate that it showed and we verified (io/tls_cert.h); NULL: none */
 };
 struct fgw_side {
     const struct fgw_side_down *down;

@@ -42,7 +42,7 @@ static int socket_arm(struct fgw_conn *c, uint32_t events)
     return 0;
 }
 
-const struct fgw_transport fgw_transport_socket = {socket_recv, socket_send, socket_shut, socket_close, socket_arm};
+const struct fgw_transport fgw_transport_socket = {socket_recv, socket_send, socket_shut, socket_close, socket_arm, NULL};
 
 /* ---- life ---- */
 static void flush_job(struct fgw_job *j);
@@ -98,6 +98,7 @@ void fgw_conn_close(struct fgw_conn *c, bool reset)
     if (c->state == FGW_CONN_CLOSED) return;
     c->state = FGW_CONN_CLOSED;
     fgw_link_remove(&c->dirty.link);
+    if (c->out.bytes) c->cut = true;
     fgw_buf_clear(&c->loop->bufs, &c->out);
     if (c->in_b) fgw_block_unref(c->in_b), c->in_b = NULL;
     c->in_off = c->in_end = 0;
@@ -308,11 +309,14 @@ static void connected(struct fgw_conn *c)
 {
     int e = 0;
     socklen_t n = sizeof e;
-    if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0) e = errno;
-    if (e) {
-        conn_fail(c, e);
+    if (!c->up && getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0) e = errno;
+    c->up = e == 0;
+    int r = c->up && c->tp->open ? c->tp->open(c) : 1;
+    if (e || r < 0) {
+        conn_fail(c, e ? e : errno);
         return;
     }
+    if (r == 0) return;
     c->state = FGW_CONN_OPEN;
     c->tp->arm(c, wanted(c, false));
     if (c->out.bytes) fgw_conn_dirty(c);
@@ -331,7 +335,7 @@ void fgw_conn_event(struct fgw_conn *c, uint32_t events)
 {
     if (c->state == FGW_CONN_CLOSED) return;           /* an earlier event of this batch ended it */
     if (c->state == FGW_CONN_CONNECTING) {
-        if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) connected(c);
+        if (c->up || events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) connected(c);
         return;
     }
     if (events & EPOLLOUT) {

@@ -8,9 +8,11 @@
  * Output   queued in `out`; sent once at settle, with the fewest calls. on_sent tells how many bytes left.
  * Reading  want_read(false) is lazy: the descriptor is only disarmed when it fires meanwhile. The steady state does no epoll_ctl.
  * Fresh    before the first send of a dialled connection what the peer has said unasked is read and told (one recv more a dial).
+ * Dials    `up`: the socket is connected; the transport may have more to do (a handshake) before the connection is OPEN.
  * Up calls on_input (bytes, or eof is set), on_sent, on_open (connected), on_fail (once; c->err is an errno, 0: none known).
  *          They come from a turn, a timer or settle, never from a downward call.
- * Memory   transport: plain sockets here; `tls` and memory pipes bring their own table. */
+ * Ends     cut: what was sent is not all there was to say. A transport that can tell an end from a cut (TLS: close_notify) then says no end.
+ * Memory   transport: plain sockets here; `tls` and memory pipes bring their own table, and `tp_state`, which is theirs. */
 #ifndef FGW_IO_CONN_H
 #define FGW_IO_CONN_H
 #include <sys/socket.h>
@@ -29,6 +31,9 @@ struct fgw_transport {
     void (*shut)(struct fgw_conn *c);                                            /* end our direction */
     void (*close)(struct fgw_conn *c, bool reset);
     int  (*arm)(struct fgw_conn *c, uint32_t events);                            /* which events are wanted now */
+    /* A dialled socket is connected. 1: it can be used; 0: not yet, and it has armed what it waits for; -1: errno, and perhaps c->why.
+     * NULL: always 1. */
+    int  (*open)(struct fgw_conn *c);
 };
 enum fgw_conn_state { FGW_CONN_CONNECTING, FGW_CONN_OPEN, FGW_CONN_FINISHING, FGW_CONN_CLOSED };
 const char *fgw_conn_state_name(enum fgw_conn_state s);
@@ -37,6 +42,7 @@ struct fgw_conn {
     struct fgw_watch watch;
     struct fgw_loop *loop;
     const struct fgw_transport *tp;
+    void *tp_state;                                    /* the transport's own; NULL for plain sockets */
     const struct fgw_conn_user *user;
     struct fgw_buf out;
     struct fgw_block *in_b;
@@ -45,7 +51,8 @@ struct fgw_conn {
     uint64_t sent;                                     /* bytes that left, ever */
     int err;
     uint8_t state;                                     /* enum fgw_conn_state */
-    bool want_read, eof, shut_when_sent, shut_done, bulk, oom, kill;
+    uint8_t why;                                       /* enum fgw_err: the transport knows better than err why it failed; 0: it does not */
+    bool want_read, eof, shut_when_sent, shut_done, bulk, oom, kill, cut, up;
     bool fresh;                                        /* dialled, and nothing sent yet: looked at once before the first send */
 };
 
@@ -69,6 +76,7 @@ void fgw_conn_want_read(struct fgw_conn *c, bool on);
 bool fgw_conn_unheard(const struct fgw_conn *c);       /* TCP only: not one of the bytes sent was acknowledged by the peer's kernel. A system call. */
 void fgw_conn_shut(struct fgw_conn *c);                /* half-close once all queued bytes have left */
 void fgw_conn_finish(struct fgw_conn *c);              /* close once all queued bytes have left; on_fail(err 0) then tells the user */
+static inline void fgw_conn_cut(struct fgw_conn *c) { c->cut = true, fgw_conn_finish(c); }   /* the same, of a message that stays unfinished */
 void fgw_conn_kill(struct fgw_conn *c);                /* drop what is queued and close at settle; on_fail(ECANCELED) then tells the user */
 
 /* ---- input ---- */

@@ -4,6 +4,7 @@
 #include "http/message.h"
 #include "http/target.h"
 #include "io/inflight.h"
+#include "io/tls.h"
 #include "policy/hook.h"
 #include "policy/limit.h"
 
@@ -343,6 +344,7 @@ static bool upstream_ok(struct look *k, const void *p)
 {
     const struct fgw_l_upstream *x = p;
     MUST(x->balance == 0, "an upstream's balance is unknown");
+    MUST(!x->tls || x->tls_min_version == 2 || x->tls_min_version == 3, "an upstream's TLS version is unknown");
     return texts_upstream(k, x);
 }
 
@@ -355,6 +357,17 @@ static bool settings_ok(struct look *k, const void *p)
     return true;
 }
 
+static bool tls_cert_ok(struct look *k, const void *p) { return texts_tls_cert(k, p); }
+
+static bool tls_ok(struct look *k, const void *p)
+{
+    const struct fgw_l_tls *x = p;
+    MUST(x->certs.count, "a TLS listener has no certificate");
+    MUST(x->client_auth <= FGW_TLS_AUTH_REQUIRE && (x->min_version == 2 || x->min_version == 3), "a TLS listener's rules are unknown");
+    MUST(!x->client_auth || x->ca.len, "client certificates are asked for and nobody's are believed");
+    return texts_tls(k, x) && EACH(x->certs, tls_cert);
+}
+
 static bool cidr_ok(struct look *k, const void *p)
 {
     MUST(((const struct fgw_l_cidr *)p)->bits <= 128, "a network has too many bits");
@@ -365,6 +378,7 @@ static bool listener_ok(struct look *k, const void *p)
 {
     const struct fgw_l_listener *x = p;
     MUST(x->routes_seg < k->nsegs && x->settings_seg < k->nsegs, "a listener's segment is not there");
+    MUST(x->tls_seg <= k->nsegs && x->tls_slot < FGW_SHM_STATS, "a listener's TLS segment is not there");
     return texts_listener(k, x) && claim(k, x->route_slots.off, x->route_slots.count, 4, 4);
 }
 
@@ -398,6 +412,7 @@ static bool kind_ok(struct look *k, unsigned kind)
     case FGW_SEG_ROUTES:   return ONE(body, routes);
     case FGW_SEG_SETTINGS: return ONE(body, settings);
     case FGW_SEG_UPSTREAM: return ONE(body, upstream);
+    case FGW_SEG_TLS:      return ONE(body, tls);
     }
     MUST(false, "a segment of no kind");
 }
@@ -439,6 +454,7 @@ static const char *listener_links(const void *root, const struct fgw_l_listener 
 {
     const struct fgw_l_seg *seg = segs[l->routes_seg], *settings = segs[l->settings_seg];
     if (seg->kind != FGW_SEG_ROUTES || settings->kind != FGW_SEG_SETTINGS) return "a listener's segment is of another kind";
+    if (l->tls_seg && ((const struct fgw_l_seg *)segs[l->tls_seg - 1])->kind != FGW_SEG_TLS) return "a listener's segment is of another kind";
     const struct fgw_l_routes *routes = fgw_l_body(seg);
     if (l->route_slots.count != routes->routes.count) return "a listener's routes and slots differ in number";
     const struct fgw_l_str *names = fgw_l_at(seg, routes->upstreams.off);

@@ -1,6 +1,7 @@
 #include "upstream/pool.h"
 #include <errno.h>
 #include <stdlib.h>
+#include "base/hash.h"
 
 struct fgw_uconn {
     struct fgw_link link;                    /* in ep.open while it has room */
@@ -252,7 +253,11 @@ static void conn_timeout(struct fgw_timer *t)
 /* ---- dialing ---- */
 static struct fgw_mux *dial_h1(struct fgw_pool *p, const struct fgw_endpoint *e, const struct fgw_mux_user *user)
 {
-    return fgw_h1_client_dial(p->env->h1, (const struct sockaddr *)e->addr, e->addr_len, &p->limits, user);
+    struct fgw_mux *m = fgw_h1_client_dial(p->env->h1, (const struct sockaddr *)e->addr, e->addr_len, &p->limits, user);
+    if (!m || !p->tls || fgw_tls_dial(p->tls, fgw_h1_client_conn(m), fgw_hash_xxh3(e->addr, e->addr_len), e->name) == 0) return m;
+    m->ops->close(m);
+    errno = ENOMEM;
+    return NULL;
 }
 const struct fgw_dialer fgw_dial_h1 = {"h1", dial_h1};
 
@@ -461,6 +466,18 @@ void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable 
     fgw_pool_refresh(p);
 }
 
+void fgw_pool_transport(struct fgw_pool *p, struct fgw_tls_client *tls)
+{
+    if (fgw_tls_client_same(p->tls, tls)) return;      /* the one that is here keeps its sessions */
+    struct fgw_tls_client *before = p->tls;
+    p->tls = tls ? fgw_tls_client_ref(tls) : NULL;
+    fgw_tls_client_unref(before);
+    fgw_pool_ref(p);                                   /* telling a waiter may let go of the pool */
+    fgw_pool_cut(p);
+    feed(p);
+    fgw_pool_unref(p);
+}
+
 void fgw_pool_ref(struct fgw_pool *p) { p->refs++; }
 
 void fgw_pool_cut(struct fgw_pool *p)
@@ -483,6 +500,7 @@ static void pool_free(struct fgw_pool *p)
     for (uint32_t i = 0; i < p->neps; i++) free(p->eps[i]);
     free(p->eps);
     fgw_link_remove(&p->link);
+    fgw_tls_client_unref(p->tls);
     free(p);
 }
 

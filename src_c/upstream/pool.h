@@ -13,6 +13,7 @@
 #ifndef FGW_UPSTREAM_POOL_H
 #define FGW_UPSTREAM_POOL_H
 #include "http/h1.h"
+#include "io/tls_client.h"
 #include "policy/layout.h"
 #include "upstream/endpoint.h"
 
@@ -63,6 +64,7 @@ struct fgw_pool {
     struct fgw_h1_limits limits;
     const struct fgw_pick *balance;
     const struct fgw_dialer *dialer;
+    struct fgw_tls_client *tls;              /* counted; NULL: plain text */
     struct fgw_eptable *table;
     uint32_t seen, neps, conns, dialing, waiters;
     struct fgw_ep **eps;
@@ -90,6 +92,8 @@ void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1);
 void fgw_pool_env_fini(struct fgw_pool_env *e);
 struct fgw_pool *fgw_pool_new(struct fgw_pool_env *e, uint32_t id, struct fgw_str name);
 void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable *table);   /* a checked UPSTREAM segment; at commit */
+/* At commit: how connections are made from now on; NULL: plain text. Those that were made otherwise are used no more. */
+void fgw_pool_transport(struct fgw_pool *p, struct fgw_tls_client *tls);
 void fgw_pool_refresh(struct fgw_pool *p);       /* take over a changed membership */
 void fgw_pool_ref(struct fgw_pool *p);
 void fgw_pool_unref(struct fgw_pool *p);         /* the last one drains and frees it */

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fastgw._shm
 from fastgw._shm import STATS_SLOTS, Shm
+from fastgw._tls import WORDS
 
 engine = ctypes.CDLL(str(Path(fastgw._shm.__file__).with_name("_libfgw.so")))
 engine.fgw_shm_log.restype = engine.fgw_shm_error_log.restype = engine.fgw_ring_room.restype = ctypes.c_void_p
@@ -39,3 +40,9 @@ def cell(shm: Shm, column: int, slot: int) -> int:
 def count(shm: Shm, column: int, slot: int, field: str, value: int) -> None:
     """Set one of FIELDS, which come behind 29 others (core/stats.h)."""
     ctypes.c_uint64.from_address(cell(shm, column, slot) + 8 * (29 + FIELDS.index(field))).value = value
+
+
+def handshakes(shm: Shm, column: int, slot: int, field: str, value: int) -> None:
+    """Set a counter of a TLS listener: handshakes, resumed, or a word of failure (core/stats.h)."""
+    at = ("handshakes", "resumed", *WORDS).index(field)
+    ctypes.c_uint64.from_address(cell(shm, column, slot) + 8 * at).value = value

@@ -71,8 +71,8 @@ static inline void engine_start(struct engine *e)
     if (!e->w) abort();
     fgw_worker_host(e->w, engine_host);
     e->snap = mini_new(ROUTES, ENGINE_ROUTES, e->shm->heap_off, 1, FGW_LOG_JSON);
-    struct mini_seg *const segs[] = {&e->snap->routes, &e->snap->settings, &e->snap->upstream, &e->snap->root};
-    for (int i = 0; i < 4; i++)
+    struct mini_seg *const segs[] = {&e->snap->routes, &e->snap->settings, &e->snap->upstream, &e->snap->root, &e->snap->tls};
+    for (int i = 0; i < (e->snap->tls_hash ? 5 : 4); i++)
         if (fgw_worker_segment_add_bytes(e->w, segs[i]->bytes, segs[i]->used, err, sizeof err) < 0) fprintf(stderr, "segment %d: %s\n", i, err), abort();
     struct fgw_snapshot *s = fgw_worker_prepare(e->w, e->snap->root_hash, err, sizeof err);
     if (!s) fprintf(stderr, "prepare: %s\n", err), abort();

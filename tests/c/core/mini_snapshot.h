@@ -60,9 +60,11 @@ static inline uint64_t mini_end(struct mini_seg *s, enum fgw_seg_kind kind)
 }
 
 struct mini_snapshot {
-    struct mini_seg routes, settings, upstream, root;
-    uint64_t routes_hash, settings_hash, upstream_hash, root_hash;
+    struct mini_seg routes, settings, upstream, root, tls;
+    uint64_t routes_hash, settings_hash, upstream_hash, root_hash, tls_hash;
 };
+/* What the next snapshot's listener ends TLS with; cert NULL: it does not. */
+static struct { const char *cert, *key, *ca; uint8_t client_auth; } mini_tls;
 
 static inline uint32_t mini_destination(struct mini_seg *s, const struct mini_route *m)
 {
@@ -175,7 +177,7 @@ static inline uint64_t mini_settings(struct mini_seg *s)
                                    .chunk_ext_total = 16384, .trailer_max = 8192, .trailer_fields = 32, .body_buffer_max = 10 << 20,
                                    .buffer_high = 65536, .buffer_low = 32768, .head_ms = 10000, .body_idle_ms = 30000, .send_idle_ms = 30000,
                                    .keepalive_ms = 75000, .keepalive_requests = 10000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,
-                                   .linger_ms = 2000, .slashes = FGW_SLASHES_KEEP};
+                                   .linger_ms = 2000, .slashes = FGW_SLASHES_KEEP, .scheme_https = mini_tls.cert != NULL};
     return mini_end(s, FGW_SEG_SETTINGS);
 }
 
@@ -189,28 +191,39 @@ static inline uint64_t mini_upstream(struct mini_seg *s)
     return mini_end(s, FGW_SEG_UPSTREAM);
 }
 
+static inline uint64_t mini_tls_seg(struct mini_seg *s)
+{
+    struct fgw_l_tls *top = mini_begin(s, sizeof *top);
+    uint32_t certs = mini_room(s, sizeof(struct fgw_l_tls_cert));
+    *(struct fgw_l_tls_cert *)mini_at(s, certs) = (struct fgw_l_tls_cert){mini_text(s, mini_tls.cert), mini_text(s, mini_tls.key)};
+    *top = (struct fgw_l_tls){.certs = {certs, 1}, .handshake_ms = 5000, .client_auth = mini_tls.client_auth, .min_version = 2, .tickets = 1};
+    if (mini_tls.ca) top->ca = mini_text(s, mini_tls.ca);
+    return mini_end(s, FGW_SEG_TLS);
+}
+
 static bool mini_trusts_loopback;        /* 127.0.0.0/8 is in trusted_proxies of the next snapshot */
 
 /* `endpoints`: offset of the upstream's endpoint table in shared memory; 0: none. The segments' own order in root.segs is 0 routes,
- * 1 settings, 2 upstream. */
+ * 1 settings, 2 upstream, 3 TLS. */
 static bool mini_trusts;                 /* the next root's trusted_proxies: 127.0.0.0/8 and 10.0.0.0/8 */
 static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint64_t endpoints, uint64_t generation, uint8_t log_format)
 {
     struct mini_seg *g = &s->root;
     struct fgw_l_root *top = mini_begin(g, sizeof *top);
-    uint32_t segs = mini_room(g, 3 * sizeof(uint64_t)), l = mini_room(g, sizeof(struct fgw_l_listener));
+    uint32_t segs = mini_room(g, 4 * sizeof(uint64_t)), l = mini_room(g, sizeof(struct fgw_l_listener));
     uint32_t u = mini_room(g, sizeof(struct fgw_l_upstream_ref)), slots = mini_room(g, routes * sizeof(uint32_t));
-    memcpy(mini_at(g, segs), (uint64_t[]){s->routes_hash, s->settings_hash, s->upstream_hash}, 3 * sizeof(uint64_t));
+    memcpy(mini_at(g, segs), (uint64_t[]){s->routes_hash, s->settings_hash, s->upstream_hash, s->tls_hash}, 4 * sizeof(uint64_t));
     for (uint32_t i = 0; i < routes; i++) ((uint32_t *)mini_at(g, slots))[i] = i + 1;
     *(struct fgw_l_listener *)mini_at(g, l) = (struct fgw_l_listener){.name = mini_text(g, "front"), .id = 1, .routes_seg = 0,
-                                                                     .route_slots = {slots, routes}, .settings_seg = 1};
+                                                                     .route_slots = {slots, routes}, .settings_seg = 1,
+                                                                     .tls_seg = s->tls_hash ? 4 : 0, .tls_slot = routes + 2};
     *(struct fgw_l_upstream_ref *)mini_at(g, u) =
         (struct fgw_l_upstream_ref){.name = mini_text(g, "up"), .seg = 2, .id = 1, .endpoints = endpoints, .slot = routes + 1};
     uint32_t trusted = mini_room(g, 2 * sizeof(struct fgw_l_cidr));
     struct fgw_l_cidr *t = mini_at(g, trusted);
     t[0] = (struct fgw_l_cidr){.lo = 0xffff7f000000, .bits = 104}, t[1] = (struct fgw_l_cidr){.lo = 0xffff0a000000, .bits = 104};
     *top = (struct fgw_l_root){.trusted = {mini_trusts ? trusted : 0, mini_trusts ? 2 : 0},
-                               .generation = generation, .segs = {segs, 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
+                               .generation = generation, .segs = {segs, s->tls_hash ? 4 : 3}, .listeners = {l, 1}, .upstreams = {u, 1}, .via = mini_text(g, "fastgw"),
                                .memory_max = 256 << 20, .connections_max = 1000, .drain_ms = 1000, .log_format = log_format, .error_level = 3};
     if (mini_trusts_loopback) {
         top->trusted = (struct fgw_l_arr){mini_room(g, sizeof(struct fgw_l_cidr)), 1};
@@ -226,6 +239,7 @@ static inline struct mini_snapshot *mini_new(const struct mini_route *m, uint32_
     s->routes_hash = mini_routes(&s->routes, m, n);
     s->settings_hash = mini_settings(&s->settings);
     s->upstream_hash = mini_upstream(&s->upstream);
+    s->tls_hash = mini_tls.cert ? mini_tls_seg(&s->tls) : 0;
     s->root_hash = mini_root(s, n, endpoints, generation, log_format);
     return s;
 }

@@ -55,6 +55,8 @@ TEST(settings_and_upstream_hold_known_values)
     BAD(&u, "a text lies outside");
     SEG_AT(&u, upstream, at)->name.len = 0;
     BAD(&u, "a text lies outside");
+    SEG_AT(&u, upstream, at)->tls = 1;
+    BAD(&u, "an upstream's TLS version is unknown");
     seg_free(&s), seg_free(&u);
 }
 
@@ -212,6 +214,24 @@ TEST(hooks_are_those_of_the_segment_and_plugins_those_of_the_root)
     seg_free(&root);
 }
 
+TEST(tls_has_certificates_and_known_rules)
+{
+    struct seg s = seg_new(FGW_SEG_TLS);
+    uint32_t at = SEG_PUT(&s, tls, {.min_version = 2}), cert = SEG_PUT(&s, tls_cert, {.key = {0, 0}});
+    BAD(&s, "a TLS listener has no certificate");
+    struct fgw_l_tls *t = SEG_AT(&s, tls, at);
+    t->certs = (struct fgw_l_arr){cert, 1};
+    OK(seg_check(&s) == NULL);
+    t->min_version = 1; BAD(&s, "a TLS listener's rules are unknown");
+    t->min_version = 3, t->client_auth = 3; BAD(&s, "a TLS listener's rules are unknown");
+    t->client_auth = 2; BAD(&s, "client certificates are asked for and nobody's are believed");
+    t->ca = seg_text(&s, "pem");
+    OK(seg_check(&s) == NULL);
+    SEG_AT(&s, tls_cert, cert)->key = (struct fgw_l_str){s.n, 1}; BAD(&s, "a text lies outside");
+    t->certs.count = 9999; BAD(&s, "a record lies outside");
+    seg_free(&s);
+}
+
 TEST(a_snapshot_hangs_together)
 {
     uint32_t step;
@@ -234,7 +254,10 @@ TEST(a_snapshot_hangs_together)
     struct fgw_l_listener *l = SEG_AT(&root, listener, r->listeners.off);
     l->routes_seg = 3; BAD(&root, "a listener's segment is not there");
     l->routes_seg = 1; OK(strstr(fgw_snapshot_check(root.p, segs), "another kind"));
-    l->routes_seg = 0, l->route_slots = (struct fgw_l_arr){0, 0};
+    l->routes_seg = 0, l->tls_seg = 4; BAD(&root, "a listener's TLS segment is not there");
+    l->tls_seg = 2; OK(seg_check(&root) == NULL && strstr(fgw_snapshot_check(root.p, segs), "another kind"));
+    l->tls_seg = 0, l->tls_slot = FGW_SHM_STATS; BAD(&root, "a listener's TLS segment is not there");
+    l->tls_slot = 0, l->route_slots = (struct fgw_l_arr){0, 0};
     OK(strstr(fgw_snapshot_check(root.p, segs), "differ in number"));
     l->route_slots = (struct fgw_l_arr){slots, 1};
     uint64_t key = 9;

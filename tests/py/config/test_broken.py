@@ -195,6 +195,8 @@ RULES = [
     (UP + "routes: {r: {to: {redirect: {to: x}}}}", 3, 34, "FGW1205", "routes.r.to.redirect.to", "neither a path", "http", ""),
     (UP + "routes: {r: {to: {redirect: {to: '/{x}'}}}}", 3, 36, "FGW1207", "routes.r.to.redirect.to", "`x` is unknown", "", ""),
     (HEAD + "limits: {buffer_low: 64KiB}", 2, 22, "FGW1212", "limits.buffer_low", "", "buffer_low less than buffer_high", ""),
+    ('listeners: {w: {bind: "127.0.0.1:1", tls: {certificates: [{cert: "-----BEGIN A", key: "-----BEGIN B"}]}}}', 1, 66, "FGW1221",
+     "listeners.w.tls.certificates[0].cert", "no certificate can be read", "", ""),
     (HEAD + "limits: {head: 8KiB, field: 4KiB}", 2, 16, "FGW1212", "limits.head", "request_line is", "at most head", ""),
 ]  # fmt: skip
 

@@ -8,11 +8,12 @@ import jsonschema
 import pytest
 
 from fastgw.config import problem, reference
-from fastgw.config.load import load, loads, plain
+from fastgw.config.load import format_of, load, loads, plain
 from fastgw.config.schema import schema
 from fastgw.config.shape import Choice, Leaf, List, Map, Object, root
 from fastgw.config.yaml_marks import parse
 from fastgw.errors import ConfigErrors
+from tests.tls_files import make
 
 from . import test_broken
 
@@ -25,15 +26,29 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with the files that examples/tls*.yaml name."""
+    folder = tmp_path_factory.mktemp("example")
+    ca = make(folder / "certs", "partners-ca")
+    make(folder / "certs", "www", "DNS:www.example.com", ca)
+    make(folder / "certs", "www-rsa", "DNS:www.example.com", ca, rsa=True)
+    make(folder / "certs", "wildcard", "DNS:*.example.com", ca)
+    make(folder / "certs", "gateway", "", make(folder / "certs", "internal-ca"))
+    return folder
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_load_without_a_warning_and_fit_the_schema(path):
-    loaded = load(path, {})
+def test_examples_load_without_a_warning_and_fit_the_schema(path, certificates):
+    base = certificates if path.stem.startswith("tls") else path.parent
+    loaded = loads(path.read_text(), str(path), format_of(path), env={}, base=base)
     assert loaded.warnings == []
     assert [error.message for error in VALIDATOR.iter_errors(loaded.document())] == []
 
 
 def test_there_is_an_example_of_every_feature():
     features = "demo headers logging proxy-protocol redirect routing static timeouts-limits unix-sockets"
+    features += " tls tls-upstream"
     assert set(features.split()) <= {path.stem for path in EXAMPLES}
 
 
@@ -95,7 +110,7 @@ def test_defaults_of_the_reference_mean_the_defaults_of_the_model():
         found = re.findall(r"^\| `(\w+)` \|[^|]*\| `([^`]+)` \|", table, re.M)
         rows.append(f"{section}: {{{', '.join(f'{name}: {value}' for name, value in found)}}}")
     head = 'listeners: {w: {bind: "127.0.0.1:1"}}\n'
-    assert rows[0].count(":") == 18 and rows[1].count(":") == 16
+    assert rows[0].count(":") == 18 and rows[1].count(":") == 17
     assert loads(head + "\n".join(rows)).config == loads(head).config
 
 

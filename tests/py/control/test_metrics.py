@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fastgw._shm import BOUNDS_US, LogDrain, Shm
 from fastgw.control import metrics
 from fastgw.control.slots import SlotTable
-from tests.py.shm_writer import count, put, request
+from fastgw.control.snapshot import CertSpec
+from tests.py.shm_writer import count, handshakes, put, request
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -26,7 +27,8 @@ def gateway() -> Iterator[Gateway]:
         shm.set_epoch(column, column + 1)
     state = SimpleNamespace(value="live")
     slots = {0: SimpleNamespace(state=state), 1: SimpleNamespace(state=state)}
-    fleet = SimpleNamespace(slots=slots, restarts=3, current=SimpleNamespace(generation=7), live=list)
+    plan = SimpleNamespace(certificates=[CertSpec("web", "a.test", 1_900_000_000)])
+    fleet = SimpleNamespace(slots=slots, restarts=3, current=SimpleNamespace(generation=7, plan=plan), live=list)
     reloader = SimpleNamespace(applied=5, refused=2)
     table = SlotTable.of(shm)
     made = Gateway(shm=shm, slots=table, fleet=fleet, reloader=reloader, drain=LogDrain(shm), started=1767323045.6789)
@@ -49,7 +51,7 @@ def read(gateway: Gateway) -> Series:
     return found
 
 
-def value(found: Series, name: str, **labels: str) -> float | None:
+def value(found: Series, name: str, /, **labels: str) -> float | None:
     return found.get((name, frozenset(labels.items())))
 
 
@@ -173,3 +175,21 @@ def test_label_values_are_escaped(gateway: Gateway) -> None:
     slot = gateway.slots.stats_slot("route", 'web/a"b\\c\nd')
     request(gateway.shm, 0, slot, 200, 10)
     assert value(read(gateway), "fgw_requests_total", route='a"b\\c\nd', listener="web", code="2xx") == 1
+
+
+def test_handshakes_by_listener_and_reason(gateway: Gateway) -> None:
+    web, other = gateway.slots.stats_slot("tls", "web"), gateway.slots.stats_slot("tls", "other")
+    handshakes(gateway.shm, 0, web, "handshakes", 5)
+    handshakes(gateway.shm, 1, web, "handshakes", 2)
+    handshakes(gateway.shm, 1, web, "resumed", 3)
+    handshakes(gateway.shm, 1, web, "tls_expired", 4)
+    handshakes(gateway.shm, 0, other, "tls_timeout", 1)
+    found = read(gateway)
+    assert value(found, "fgw_tls_handshakes_total", listener="web", resumed="no") == 4
+    assert value(found, "fgw_tls_handshakes_total", listener="web", resumed="yes") == 3
+    assert value(found, "fgw_tls_handshake_failures_total", listener="web", why="tls_expired") == 4
+    assert value(found, "fgw_tls_handshake_failures_total", listener="web", why="tls_timeout") is None
+    assert value(found, "fgw_tls_handshake_failures_total", listener="other", why="tls_timeout") == 1
+    name = "fgw_tls_certificate_expiry_timestamp_seconds"
+    assert value(found, name, listener="web", name="a.test") == 1_900_000_000
+    assert not [key for key in found if key[0] == "fgw_requests_total"]
