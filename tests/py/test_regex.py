@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fastgw._regex import BadRegex, Regex
 
 from fastgw import _regex
+from fastgw._regex import BadRegex, Regex
 from fastgw.config import regexes
 
 
