@@ -96,8 +96,8 @@ static char *combined_special(char *p, const unsigned char *s, size_t n, size_t 
     return p;
 }
 
-/* Up to 15 bytes, in at most three overlapping pieces. */
-static inline char *copy_short(char *p, const char *s, uint32_t n, bytes16 *bad)
+/* Up to 15 bytes, in at most three overlapping pieces. bad == NULL: nothing is looked at. */
+static INLINE char *copy_short(char *p, const char *s, uint32_t n, bytes16 *bad)
 {
     bytes16 v;
     if (n >= 8) {
@@ -114,14 +114,14 @@ static inline char *copy_short(char *p, const char *s, uint32_t n, bytes16 *bad)
         p[0] = (char)first, p[n >> 1] = (char)mid, p[n - 1] = (char)last;
         v = (bytes16)(words4){a, a, a, a};
     } else return p;
-    *bad |= special16(v);
+    if (bad) *bad |= special16(v);
     return p + n;
 }
 
 /* The last 16 bytes overlap those before them. */
-static inline char *copy(char *p, struct fgw_str s, bytes16 *bad)
+static INLINE char *copy_looking(char *p, struct fgw_str s, bytes16 *bad, bool look)
 {
-    if (s.n < 16) return copy_short(p, s.p, s.n, bad);
+    if (s.n < 16) return copy_short(p, s.p, s.n, look ? bad : NULL);
     if (fgw_unlikely(s.n > FGW_LOG_TEXT)) { bad[0][0] = 1; return p; }
     const char *last = s.p + s.n - 16;
     char *end = p + s.n;
@@ -129,13 +129,16 @@ static inline char *copy(char *p, struct fgw_str s, bytes16 *bad)
     for (; s.p < last; s.p += 16, p += 16) {
         memcpy(&v, s.p, 16);
         memcpy(p, &v, 16);
-        *bad |= special16(v);
+        if (look) *bad |= special16(v);
     }
     memcpy(&v, last, 16);
     memcpy(end - 16, &v, 16);
-    *bad |= special16(v);
+    if (look) *bad |= special16(v);
     return end;
 }
+static inline char *copy(char *p, struct fgw_str s, bytes16 *bad) { return copy_looking(p, s, bad, true); }
+/* What cannot need escaping: see accesslog.h. */
+static inline char *copy_plain(char *p, struct fgw_str s, bytes16 *bad) { return copy_looking(p, s, bad, false); }
 
 typedef char *escape_one(char *p, const unsigned char *s, size_t n, size_t *took);
 
@@ -155,7 +158,10 @@ static __attribute__((noinline, cold)) char *escape(char *p, struct fgw_str s, e
 
 static INLINE char *json(char *p, struct fgw_str s, bytes16 *bad) { return bad ? copy(p, s, bad) : escape(p, s, json_special); }
 
+static INLINE char *json_plain(char *p, struct fgw_str s, bytes16 *bad) { return bad ? copy_plain(p, s, bad) : escape(p, s, json_special); }
+
 /* ,"key":"value", or nothing where there is no value. */
+#define PLAIN(p, key, s) ((s).n ? LIT(json_plain(LIT(p, ",\"" key "\":\""), s, bad), "\"") : (p))
 #define FIELD(p, key, s) ((s).n ? LIT(json(LIT(p, ",\"" key "\":\""), s, bad), "\"") : (p))
 
 static char *millis(char *p, uint64_t us)
@@ -196,7 +202,7 @@ static char *json_reply(char *p, const struct fgw_log_facts *f)
 static INLINE char *json_upstream(char *p, const struct fgw_log_facts *f, bytes16 *bad)
 {
     if (f->upstream.n == 0) return p;
-    p = FIELD(p, "upstream", f->upstream);
+    p = PLAIN(p, "upstream", f->upstream);
     p = FIELD(p, "endpoint", f->endpoint);
     if (f->upstream_us) p = millis(LIT(p, ",\"upstream_ms\":"), f->upstream_us);
     return number(LIT(p, ",\"tries\":"), f->tries);
@@ -205,8 +211,8 @@ static INLINE char *json_upstream(char *p, const struct fgw_log_facts *f, bytes1
 static INLINE char *json_reason(char *p, struct fgw_fail fail, bytes16 *bad)
 {
     const char *word = fgw_err_word(fail.code), *by = fgw_by_name(fail.by);
-    p = FIELD(p, "reason", fgw_str(word, strlen(word)));
-    return FIELD(p, "by", fgw_str(by, strlen(by)));
+    p = PLAIN(p, "reason", fgw_str(word, strlen(word)));
+    return PLAIN(p, "by", fgw_str(by, strlen(by)));
 }
 
 static INLINE char *json_tags(char *p, const struct fgw_log_facts *f, bytes16 *bad)
@@ -229,17 +235,17 @@ static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *b
     struct fgw_log_time own = {0}, *time = f->time ? f->time : &own;
     p = LIT(p, "{\"time\":\"");
     p = json_time(p, f->wall_ns, time);
-    p = LIT(json(LIT(p, "\",\"client\":\""), f->client, bad), "\"");
-    p = FIELD(p, "method", f->method);
+    p = LIT(json_plain(LIT(p, "\",\"client\":\""), f->client, bad), "\"");
+    p = PLAIN(p, "method", f->method);
     p = FIELD(p, "target", f->target);
-    p = FIELD(p, "host", f->host);
+    p = PLAIN(p, "host", f->host);
     p = LIT(p, ",\"protocol\":\"HTTP/1.");
     *p++ = (char)('0' + (f->minor < 10 ? f->minor : 9)), *p++ = '"';
     p = json_reply(p, f);
-    p = FIELD(p, "route", f->route);
-    p = FIELD(p, "listener", f->listener);
+    p = PLAIN(p, "route", f->route);
+    p = PLAIN(p, "listener", f->listener);
     p = json_upstream(p, f, bad);
-    p = FIELD(p, "request_id", f->request_id);
+    p = PLAIN(p, "request_id", f->request_id);
     p = FIELD(p, "user_agent", f->user_agent);
     p = FIELD(p, "referer", f->referer);
     if (f->fail.code != FGW_E_NONE) p = json_reason(p, f->fail, bad);
@@ -257,6 +263,11 @@ static INLINE char *combined(char *p, struct fgw_str s, bytes16 *bad)
 {
     if (s.n == 0) return LIT(p, "-");
     return bad ? copy(p, s, bad) : escape(p, s, combined_special);
+}
+static INLINE char *combined_plain(char *p, struct fgw_str s, bytes16 *bad)
+{
+    if (s.n == 0) return LIT(p, "-");
+    return bad ? copy_plain(p, s, bad) : escape(p, s, combined_special);
 }
 
 /* 2026-01-02T03:04:05 -> 02/Jan/2026:03:04:05 +0000 */
@@ -277,9 +288,9 @@ static char *combined_time(char *p, uint64_t wall_ns, struct fgw_log_time *kept)
 static INLINE char *combined_line(char *p, const struct fgw_log_facts *f, bytes16 *bad)
 {
     struct fgw_log_time own = {0}, *time = f->time ? f->time : &own;
-    p = combined(p, f->client, bad);
+    p = combined_plain(p, f->client, bad);
     p = LIT(combined_time(LIT(p, " - - ["), f->wall_ns, time), "] \"");
-    p = combined(p, f->method, bad);
+    p = combined_plain(p, f->method, bad);
     p = combined(LIT(p, " "), f->target, bad);
     p = LIT(p, " HTTP/1.");
     *p++ = (char)('0' + (f->minor < 10 ? f->minor : 9));

@@ -4,6 +4,8 @@
  * backslash, controls and bytes above 0x7e), so no client can forge or break a line. In JSON a byte that is no UTF-8 becomes
  * \u00XX of its value: every line is valid JSON. Of a string longer than FGW_LOG_TEXT that much is written, then "...".
  * Absent facts (empty strings, upstream_us 0, no failure) have no key; in combined they are "-", and status 0 is 000.
+ * Plain: client, method, host, request_id, listener, route and upstream have been looked at before: addresses, tokens and hosts by their
+ * parsers, ids when they were taken (core/forward.c), names when the segment was (policy/layout.c). Once escaped, all are escaped alike.
  * Never blocks; a full ring drops and counts.
  * Thread the worker. Cost: one pass over the strings. */
 #ifndef FGW_CORE_ACCESSLOG_H

@@ -237,6 +237,7 @@ static void on_head(struct fgw_side *s, struct fgw_msg *m)
         return;
     }
     state_set(t, FGW_TRY_WON);
+    if (x->start_ns <= x->w->unpin_seen) x->w->unpin_seen = x->start_ns - 1;   /* another head to be kept: look at it again */
     t->status = m->head.status;
     fgw_timer_cancel(&x->w->loop.wheel, &t->timer);
     fgw_buf_clear(&x->w->loop.bufs, &x->kept);

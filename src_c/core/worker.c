@@ -305,6 +305,7 @@ static void publish(struct fgw_worker *w)
 void fgw_worker_settle(struct fgw_worker *w)
 {
     fgw_loop_settle(&w->loop);
+    if (fgw_unlikely(w->loop.clock.mono_ms >= w->unpin_at) && w->exchanges.live) fgw_exchanges_unpin(w);
     uint64_t max = memory_max(w);
     if (fgw_unlikely(max && w->loop.blocks.bytes > max / 100 * 98 && !w->accept_paused && !w->draining)) {
         fgw_blocks_trim(&w->loop.blocks);

@@ -47,6 +47,7 @@ struct fgw_worker {
     struct fgw_ticket_slot *tickets;
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
+    uint64_t unpin_at, unpin_seen;       /* ms: when to look for slow requests again; ns: those begun until then have been looked at */
     struct fgw_limits limits;
     struct fgw_hooks hooks;
     struct fgw_timer drain_timer, pause_timer;
@@ -61,6 +62,7 @@ static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, c
 {
     return fgw_stats_cell(w->shm, w->column, p->slot < FGW_SHM_STATS ? p->slot : 0);
 }
+void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

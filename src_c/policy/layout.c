@@ -47,6 +47,14 @@ static bool text_ok(struct look *k, struct fgw_l_str s)
     return true;
 }
 
+/* A name goes into logs as it is (core/accesslog.h). It lies inside. */
+static bool name_ok(struct look *k, struct fgw_l_str s)
+{
+    for (const char *p = k->seg + s.off, *end = p + s.len; p < end; p++)
+        MUST(*p > 0x20 && *p < 0x7f && *p != '"' && *p != '\\', "a name has bytes that names have not");
+    return true;
+}
+
 /* Claim `count` records at `off`. */
 static bool claim(struct look *k, uint32_t off, uint32_t count, size_t size, size_t align)
 {
@@ -184,7 +192,7 @@ static bool route_ok(struct look *k, const void *p)
     MUST(x->nparams <= FGW_PARAMS_MAX && x->nparams == x->params.count, "a route's parameters are miscounted");
     MUST(x->to != FGW_TO_UPSTREAM || x->upstream < k->routes->upstreams.count, "a route's upstream is not there");
     k->nparams = x->nparams;
-    return texts_route(k, x) && EACH(x->params, str) && EACH(x->chain, step) &&
+    return texts_route(k, x) && name_ok(k, x->name) && EACH(x->params, str) && EACH(x->chain, step) &&
            (x->to != FGW_TO_STATIC || ONE(x->answer, answer)) && (x->to != FGW_TO_REDIRECT || ONE(x->answer, redirect));
 }
 
@@ -379,14 +387,14 @@ static bool listener_ok(struct look *k, const void *p)
     const struct fgw_l_listener *x = p;
     MUST(x->routes_seg < k->nsegs && x->settings_seg < k->nsegs, "a listener's segment is not there");
     MUST(x->tls_seg <= k->nsegs && x->tls_slot < FGW_SHM_STATS, "a listener's TLS segment is not there");
-    return texts_listener(k, x) && claim(k, x->route_slots.off, x->route_slots.count, 4, 4);
+    return texts_listener(k, x) && name_ok(k, x->name) && claim(k, x->route_slots.off, x->route_slots.count, 4, 4);
 }
 
 static bool upstream_ref_ok(struct look *k, const void *p)
 {
     const struct fgw_l_upstream_ref *x = p;
     MUST(x->seg < k->nsegs, "an upstream's segment is not there");
-    return texts_upstream_ref(k, x);
+    return texts_upstream_ref(k, x) && name_ok(k, x->name);
 }
 
 static bool plugin_ok(struct look *k, const void *p)

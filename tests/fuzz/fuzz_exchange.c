@@ -327,7 +327,7 @@ static void record(const uint8_t *p, size_t n)
     if (n < 2) return;
     if (who >= '0' && who < '0' + CLIENTS) client_record(&g.clients[who - '0'], what, p + 2, n - 2);
     else if (who >= 'a' && who < 'a' + ORIGINS && who != 'f' && who != 'h') origin_record(&g.origins[who - 'a'], what, p + 2, n - 2);
-    else if (who == 't') wires_wait(&g.w->loop, ms[digit]);
+    else if (who == 't') wires_wait(&g.w->loop, ms[digit]), fgw_exchanges_unpin(g.w);
     else if (who == 'f') g.refuse = true;
     else if (who == 'h') g.hang = true;
     else if (who == 'm') g.w->loop.blocks.max_bytes = digit ? 256 << 20 : 1;

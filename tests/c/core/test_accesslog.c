@@ -65,6 +65,20 @@ TEST(a_line_that_needs_escaping)
     OK(has(l, "\"GET /a\\x0A{\\x22status\\x22:500} HTTP/1.1\" 200"));
 }
 
+TEST(a_plain_string_is_cut_too_and_escaped_once_anything_is)
+{
+    static char host[FGW_LOG_TEXT + 100];
+    memset(host, 'h', sizeof host);
+    struct fgw_log_facts f = typical();
+    f.host = fgw_str(host, sizeof host);
+    struct fgw_str l = line_of(FGW_LOG_JSON, &f);
+    OK(has(l, "hhh...\",\"protocol\""));
+    OK(!has(l, "\\"));
+    f = typical();
+    f.user_agent = FGW_STR("\""), f.route = FGW_STR("a\"b");     /* no segment has such a name; if one had, that line would be right */
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"route\":\"a\\\"b\""));
+}
+
 TEST(the_kept_second_changes_nothing)
 {
     struct fgw_log_time kept = {0};

@@ -109,6 +109,12 @@ TEST(routes_do_what_is_known)
     struct fgw_l_edit *e = SEG_AT(&s, edit, SEG_AT(&s, headers, st->args)->request.off);
     struct fgw_l_part *part = SEG_AT(&s, part, e->value.off);
     OK(seg_check(&s) == NULL);
+    static const char *const names[] = {"a\"b", "a\\", "a b", "a\nb", "\x7f", "\xc3\xa4"};
+    for (size_t i = 0; i < FGW_COUNT(names); i++) {
+        r->name = seg_text(&s, names[i]);
+        BAD(&s, "a name has bytes that names have not");
+    }
+    *r = good;
     r->index = 1; BAD(&s, "a route has another's index"); *r = good;
     r->to = 3; BAD(&s, "a route leads to something unknown"); *r = good;
     r->nparams = 1; BAD(&s, "a route's parameters are miscounted"); *r = good;
