@@ -86,6 +86,23 @@ TEST(who_waits_too_long_is_refused_and_who_leaves_is_forgotten)
     req_end();
 }
 
+TEST(who_is_refused_while_it_waits_leaves_the_queue)
+{
+    struct test_req t[3];
+    begin();
+    struct fgw_l_concurrency l = limit(1, 2);
+    EQ(ask(&t[0], 0, &l), FGW_NEXT);
+    EQ(ask(&t[1], 1, &l), FGW_PARK);
+    EQ(ask(&t[2], 2, &l), FGW_PARK);
+    fgw_step_concurrency.on_cancel(&t[1].r, &l, t[1].state);       /* its deadline came */
+    EQ(req_limits.waiting, 1);
+    end(&t[0], &l);
+    OK(resumed == &t[2] && verdict == FGW_NEXT);
+    end(&t[1], &l), end(&t[2], &l);
+    EQ(req_limits.waiting, 0);
+    req_end();
+}
+
 TEST(a_place_given_back_elsewhere_is_found_and_a_dead_workers_places_too)
 {
     struct test_req t;
