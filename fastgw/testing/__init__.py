@@ -21,7 +21,7 @@
     gw.play(client >> Request("GET", "/users/1"), users << Request("GET", "/1"),
             users >> Response(200, b"ok"), client << Response(200, b"ok"))
 
-A `with` block that ends well ends in a check: whatever the engine still holds then is named by a LeftOver. What cannot be
+Plugins run too: in an async test in its loop (`async with`), else in one on the gateway's clock. A `with` block that ends well ends in a check: whatever the engine still holds then is named by a LeftOver. What cannot be
 played is what comes before the HTTP connection: accepting, PROXY lines and TLS; a client's `address` is the one that they
 would have told.
 """  # noqa: E501

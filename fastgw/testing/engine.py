@@ -3,14 +3,18 @@
     text ──load, compile──► segments ──prepare, commit──► Worker ◄──► Net: clients, upstreams, clock
 """
 
+import asyncio
 import os
 import textwrap
+import traceback
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from fastgw._hook import Host
 from fastgw._limits import zero
 from fastgw._shm import Shm, seg_memfd
 from fastgw._testing import Net
@@ -20,11 +24,22 @@ from fastgw.config.load import Loaded, load, loads
 from fastgw.control import build
 from fastgw.control.slots import SlotTable
 from fastgw.control.snapshot import Plan
+from fastgw.errors import ConfigErrors
+from fastgw.plugin.catalogue import examine
+from fastgw.plugin.instances import Instances
 from fastgw.upstream.address import pack
 from fastgw.upstream.clusters import Slots
 from fastgw.upstream.spec import ClusterSpec
 
 _NOTHING = msgspec.msgpack.encode({})  # digests of the objects before: what changed is asked by nobody
+
+
+class Staged(NamedTuple):
+    """A configuration whose segments the worker has."""
+
+    plan: Plan
+    root: int
+    plugins: bool
 
 
 class Engine:
@@ -39,6 +54,7 @@ class Engine:
         self.net.attach(self._worker.address)
         self.upstreams: dict[str, tuple[ClusterSpec, Slots]] = {}
         self.listeners: dict[str, int] = {}
+        self.plugins: Instances | None = None
 
     @property
     def worker(self) -> Worker:
@@ -46,26 +62,60 @@ class Engine:
         return self._worker
 
     def free(self) -> None:
-        """Close everything at once."""
+        """Close everything at once. Plugins that run are not stopped: that waits (`Instances.close`)."""
+        if self._worker is not None and self._worker.host is not None:
+            self._worker.host.released = None
         self.net.attach(0)
-        self._worker = None
+        self._worker = self.plugins = None
 
-    def use(self, config: str | Path) -> None:
-        """Bring a configuration into use. ConfigErrors, SnapshotError, Refused: nothing has changed."""
-        plan, root, segments = build.make(self._load(config), self._generation + 1, self._state, _NOTHING)
+    __del__ = free  # before the collector empties what the worker needs for its end
+
+    def stage(self, config: str | Path) -> Staged:
+        """Load, compile, and give the worker the segments. ConfigErrors, SnapshotError."""
+        loaded = self._load(config)
+        catalogue, problems = examine(loaded)
+        if problems:
+            raise ConfigErrors(problems, loaded.warnings)
+        plan, root, segments = build.make(loaded, self._generation + 1, self._state, _NOTHING, catalogue)
         for hash, data in segments.items():
             fd = seg_memfd(f"fastgw {hash:016x}", data)
             try:
                 self.worker.segment_add(fd)
             finally:
                 os.close(fd)
-        self.worker.prepare(root)
+        return Staged(plan, root, bool(catalogue.entries()))
+
+    async def start(self, staged: Staged) -> None:
+        """`commit`, with plugins: in the loop that runs their hooks. PluginErrors, Refused: nothing has changed."""
+        if self.plugins is None:
+            host = Host(asyncio.get_running_loop(), self._failed)
+            self.worker.host, self.plugins = host, Instances(host, self._report)
+        try:
+            await self.plugins.prepare(self.worker.plugins(staged.root))
+            self.commit(staged)
+        except BaseException:
+            self.plugins.unwanted()
+            raise
+        self.plugins.bound()
+
+    def commit(self, staged: Staged) -> None:
+        """Bring it into use. Refused: nothing has changed."""
+        self.worker.prepare(staged.root)
         self.net.adopt()
-        self._stage(plan)
+        self._stage(staged.plan)
         self._generation = self.worker.commit()
         self.net.adopt()
-        self._state = plan.slots
-        self.listeners = {each.name: each.id for each in plan.listeners}
+        self._state = staged.plan.slots
+        self.listeners = {each.name: each.id for each in staged.plan.listeners}
+
+    def _report(self, level: str, text: str) -> None:
+        # Not the worker's own method: whoever kept that would keep the worker.
+        if self._worker is not None:
+            self._worker.report(level, text)
+
+    def _failed(self, name: str, what: str, error: BaseException) -> None:
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        self._report("error", f"plugin {name}: {what}: {type(error).__name__}: {error}\n{trace}")
 
     def _load(self, config: str | Path) -> Loaded:
         if isinstance(config, Path):

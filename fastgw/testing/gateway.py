@@ -5,7 +5,7 @@ Owner: the test, one thread. `close` (the end of a `with` block) gives everythin
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ import msgspec
 
 from fastgw.config.units import parse as parse_unit
 
-from .engine import Engine
+from .engine import Engine, Staged
 from .errors import LeftOver, NothingCame
 from .loop import TestLoop
 from .messages import HeadersLike, Response
@@ -24,10 +24,11 @@ from .play import Play
 from .transcript import Transcript
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-OWED = ("conns", "exchanges", "tries", "timers", "buf_nodes", "h1_servers", "h1_clients")
+OWED = ("conns", "exchanges", "parked_hooks", "tries", "timers", "buf_nodes", "h1_servers", "h1_clients")
 """What the engine may hold none of when all connections are closed."""
 _QUIET = 3
 DRAIN_MS = 1
+START_S, STOP_S = 15.0, 6.0  # of the gateway's time, for plugins
 T = TypeVar("T")
 
 
@@ -55,6 +56,7 @@ class Gateway:
         self.net = self._engine.net
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own: TestLoop | None = None
+        self._pending: Staged | None = None
         self._upstreams: dict[str, Upstream] = {}
         self._peers: list[Peer] = []
         self._clients = 0
@@ -62,9 +64,9 @@ class Gateway:
         self._log: list[Any] = []
         self._errors: list[str] = []
         try:
-            self._engine.use(config)
             if loop is not None:
                 self._attach(loop)
+            self._use(self._engine.stage(config))
         except BaseException:
             self._free()
             raise
@@ -72,8 +74,31 @@ class Gateway:
     # -- configuration
     def reload(self, config: str | Path) -> None:
         """Another configuration in place of this one, as HUP does it: connections stay. ConfigErrors: nothing has changed."""  # noqa: E501
-        self._served().use(config)
+        self._use(self._served().stage(config))
         self.settle()
+
+    async def reloaded(self, config: str | Path) -> None:
+        """As `reload`, where a loop is running and the configuration has plugins."""
+        await self._start(self._served().stage(config))
+
+    def _use(self, staged: Staged) -> None:
+        engine = self._served()
+        if not staged.plugins and engine.plugins is None:
+            engine.commit(staged)
+        elif self._loop is None and not _running():
+            self.run(engine.start(staged), within=START_S)
+        elif self._pending is None and not engine.listeners:
+            self._pending = staged  # for __aenter__
+        else:
+            raise RuntimeError("a loop is running, and plugins have to be waited for: `await gateway.reloaded(...)`")
+
+    async def _start(self, staged: Staged) -> None:
+        engine = self._served()
+        if staged.plugins or engine.plugins is not None:
+            await engine.start(staged)
+        else:
+            engine.commit(staged)
+        await self.settled()
 
     def endpoints(self, upstream: str, endpoints: Iterable[str] | Mapping[str, int], down: Iterable[str] = ()) -> None:
         """What discovery and health checks would say of an upstream: its endpoints by name (with weights), and those of
@@ -136,11 +161,7 @@ class Gateway:
     def _rest(self, nested: bool) -> None:
         """`nested`: called by a handler or a coroutine, which are not begun again before they have ended."""
         while True:
-            self._serving = True
-            try:
-                self.net.run()
-            finally:
-                self._serving = False
+            self._serve(self.net.run)
             pulled = [peer.pull() for peer in self._peers]
             self._peers = [peer for peer in self._peers if not peer.closed]
             if nested and not any(pulled):
@@ -153,6 +174,17 @@ class Gateway:
             spun = self._own is not None and self._own.spin()
             if not any(pulled) and not worked and not spun:
                 return
+
+    def _serve(self, work: Callable[[], None]) -> None:
+        """Let the engine work. Hooks are called meanwhile, so a loop of our own is running."""
+        serving, self._serving = self._serving, True
+        try:
+            if self._own is None or self._own.is_running():
+                work()
+            else:
+                self._own.call(work)
+        finally:
+            self._serving = serving
 
     async def settled(self) -> None:
         """`settle`, and let the running loop's tasks run, until both have nothing left to do."""
@@ -189,7 +221,8 @@ class Gateway:
         timers = [until - self.now, self.net.next]
         if self._own is not None and (when := self._own.next_timer()) is not None:
             timers.append(math.ceil(when * 1000) - self.now)
-        self.net.advance(max(1, min(timer for timer in timers if timer is not None)))
+        ms = max(1, min(timer for timer in timers if timer is not None))
+        self._serve(lambda: self.net.advance(ms))
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -201,12 +234,16 @@ class Gateway:
             self._own = TestLoop(lambda: self.now / 1000)
         return self._own
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T], within: float = 0) -> T:
         """What a coroutine returns that runs beside the gateway, in a test that is not async itself.
 
-        NothingCame: it waits for something. If that is time: `gw.loop.create_task`, then `advance`."""
+        `within`: seconds of the gateway's time that may pass for it. NothingCame: it waits for more."""
         task = self.loop.create_task(work)
+        until = self.now + round(within * 1000)
         self.settle()
+        while not task.done() and self.now < until:
+            self._step(until)
+            self.settle()
         if task.done():
             return task.result()
         task.cancel()
@@ -245,7 +282,8 @@ class Gateway:
     # -- the end
     def drain(self, time: str = "30s") -> None:
         """As TERM does: take no new connections, answer what is in flight; `time` is when the rest is cut."""
-        self._served().worker.drain(parse_unit("duration", time))
+        ms = parse_unit("duration", time)
+        self._serve(lambda: self._served().worker.drain(ms))
         self.settle()
 
     @property
@@ -267,7 +305,7 @@ class Gateway:
         """Close all without a look at what is left: after a failure. Twice is fine."""
         self._free()
 
-    def _leave(self) -> str:
+    def _leave_connections(self) -> None:
         self.settle()
         for upstream in [self.upstream(name) for name in self._served().upstreams]:
             upstream.serve(None)
@@ -275,26 +313,32 @@ class Gateway:
                 upstream.accept()
         for peer in list(self._peers):
             peer.reset()
-        engine = self._served().worker
-        engine.drain(DRAIN_MS)
-        self.net.advance(5 * DRAIN_MS)
-        counts = engine.live()
+
+    def _leave(self) -> str:
+        self._leave_connections()
+        engine = self._served()
+        self._serve(lambda: engine.worker.drain(DRAIN_MS))
+        self._serve(lambda: self.net.advance(5 * DRAIN_MS))
+        self.settle()
+        counts = engine.worker.live()
         left = [f"{counts[name]} {name}" for name in OWED if counts[name]]
+        if engine.plugins is not None and self._own is not None:
+            self.run(engine.plugins.close(), within=STOP_S)
         if self._own is not None:
             left += sorted(f"task {task.get_name()} ({task.get_coro()})" for task in asyncio.all_tasks(self._own))
         return f"the gateway still holds {', '.join(left)}\n{self.tell()}" if left else ""
 
     def _free(self) -> None:
         self._detach()
+        if self._engine is not None:
+            self._serve(self._engine.free)
+        self._engine = None
         if self._own is not None:
             for task in asyncio.all_tasks(self._own):
                 task.cancel()
             self._own.spin()
             self._own.close()
             self._own = None
-        if self._engine is not None:
-            self._engine.free()
-        self._engine = None
         self._peers.clear()
 
     def _served(self) -> Engine:
@@ -323,6 +367,13 @@ class Gateway:
     async def __aenter__(self) -> Self:
         if self._loop is None:
             self._attach(asyncio.get_running_loop())
+        if self._pending is not None:
+            staged, self._pending = self._pending, None
+            try:
+                await self._start(staged)
+            except BaseException:
+                self._free()
+                raise
         return self
 
     async def __aexit__(
@@ -330,5 +381,17 @@ class Gateway:
     ) -> None:
         if kind is None:
             await self.settled()
+            if self._engine is not None and self._engine.plugins is not None:
+                self._leave_connections()
+                await self.settled()
+                await self._engine.plugins.close()
         self.__exit__(kind, error, tb)
+
+
+def _running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 

@@ -39,6 +39,22 @@ class TestLoop(asyncio.SelectorEventLoop):
             self.run_forever()
         return ran
 
+    def call(self, work: Callable[[], None]) -> None:
+        """Do it with this loop running, as a callback of it. What it raises is raised here."""
+        raised: list[BaseException] = []
+
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                raised.append(error)
+
+        self.call_soon(guarded)
+        self.call_soon(self.stop)
+        self.run_forever()
+        if raised:
+            raise raised[0]
+
     def _due(self) -> bool:
         ready: Any = getattr(self, "_ready")  # noqa: B009
         timer = self.next_timer()
