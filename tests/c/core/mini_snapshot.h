@@ -195,7 +195,7 @@ static inline uint64_t mini_tls_seg(struct mini_seg *s)
 {
     struct fgw_l_tls *top = mini_begin(s, sizeof *top);
     uint32_t certs = mini_room(s, sizeof(struct fgw_l_tls_cert));
-    *(struct fgw_l_tls_cert *)mini_at(s, certs) = (struct fgw_l_tls_cert){mini_text(s, mini_tls.cert), mini_text(s, mini_tls.key)};
+    *(struct fgw_l_tls_cert *)mini_at(s, certs) = (struct fgw_l_tls_cert){.cert = mini_text(s, mini_tls.cert), .key = mini_text(s, mini_tls.key)};
     *top = (struct fgw_l_tls){.certs = {certs, 1}, .handshake_ms = 5000, .client_auth = mini_tls.client_auth, .min_version = 2, .tickets = 1};
     if (mini_tls.ca) top->ca = mini_text(s, mini_tls.ca);
     return mini_end(s, FGW_SEG_TLS);

@@ -50,7 +50,7 @@ TEST(a_stranger_is_closed_before_a_byte_is_read)
 TEST(a_bad_line_is_closed_and_counted)
 {
     struct engine e;
-    static const char *const bad[] = {"GET / HTTP/1.1\r\n", "\r\n\r\n\0\r\nQUIT\n", "PROXY TCP4 x y 1 2\r\n"};
+    static const char *const bad[] = {"GET / HTTP/1.1\r\n", "\r\n\r\n\rQUIT\n", "PROXY TCP4 x y 1 2\r\n"};
     proxied(&e, true);
     for (uint32_t i = 0; i < FGW_COUNT(bad); i++) {
         int c = client(&e);
