@@ -4,12 +4,14 @@
     /readyz             200 while requests are served: a configuration is loaded, a worker is live, no drain has begun
     /healthz            as /readyz; ?verbose names every check
     /metrics            Prometheus text
+    /config             JSON: the configuration that is served, with all its defaults; references stay references
     /status             JSON: processes, generation, listeners with their actual addresses, upstreams, reloads
 """
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import orjson
 
 from .http import Answer
@@ -27,6 +29,7 @@ class Sources(NamedTuple):
     checks: Callable[[], dict[str, str]]
     metrics: Callable[[], bytes]
     status: Callable[[], Awaitable[dict[str, object]]]
+    config: Callable[[], bytes]
 
 
 class Pages:
@@ -40,6 +43,7 @@ class Pages:
             "/healthz": self._readyz,
             "/metrics": self._metrics,
             "/status": self._status,
+            "/config": self._config,
         }
 
     async def __call__(self, path: str, query: str) -> Answer:
@@ -65,10 +69,13 @@ class Pages:
     async def _metrics(self, query: str) -> Answer:
         return Answer(200, self._sources.metrics(), PROMETHEUS)
 
+    async def _config(self, query: str) -> Answer:
+        return Answer(200, msgspec.json.format(self._sources.config(), indent=2) + b"\n", JSON)
+
     async def _status(self, query: str) -> Answer:
         return Answer(200, orjson.dumps(await self._sources.status(), option=orjson.OPT_INDENT_2) + b"\n", JSON)
 
 
 def gateway_pages(gateway: "Gateway") -> Pages:
     """The pages of one gateway."""
-    return Pages(Sources(gateway.checks, gateway.metrics, gateway.status))
+    return Pages(Sources(gateway.checks, gateway.metrics, gateway.status, gateway.effective))

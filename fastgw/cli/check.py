@@ -16,8 +16,11 @@ from .common import FINDINGS, config_option, emit, json_option
 @config_option
 @json_option
 @click.option("--strict", is_flag=True, help="Warnings count as findings.")
-def command(path: Path, as_json: bool, strict: bool) -> None:
+@click.option("--dump", is_flag=True, help="Print a sound configuration with all its defaults, as JSON.")
+def command(path: Path, as_json: bool, strict: bool, dump: bool) -> None:
     """Tell everything that is wrong with a configuration.
+
+    Nothing that is printed holds what a reference (${VAR}, ${file:path}) stands for.
 
     Exit code 0: it can be used; 1: it cannot, or has warnings and --strict was given."""
     loaded = None
@@ -33,7 +36,12 @@ def command(path: Path, as_json: bool, strict: bool) -> None:
             "source_hash": loaded.source_hash if loaded else None,
             "problems": [problem.to_dict() for problem in problems],
             "warnings": [warning.to_dict() for warning in warnings],
+            **({"config": loaded.effective()} if dump and loaded and not problems else {}),
         })  # fmt: skip
+    elif dump and loaded and not problems:
+        for warning in warnings:
+            click.echo(warning.render(), err=True)
+        emit(loaded.effective())
     else:
         _print(path, problems, warnings)
     sys.exit(FINDINGS if problems or (strict and warnings) else 0)
@@ -52,7 +60,8 @@ def _compile(loaded: Loaded) -> list[Problem]:
     try:
         compile(loaded.config, 1, Slots(), plugins=plugins)
     except FastgwError as error:
-        return [Problem(code="FGW1301", file=loaded.name, line=0, column=0, path="", message=str(error))]
+        message = loaded.redactor.text(str(error))
+        return [Problem(code="FGW1301", file=loaded.name, line=0, column=0, path="", message=message)]
     return []
 
 

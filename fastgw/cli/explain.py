@@ -28,17 +28,19 @@ def command(method: str, url: str, path: Path, headers: tuple[str, ...], listene
     from fastgw.snapshot.explain import explain
 
     fields = [_field(text) for text in headers]
-    config = read(path, as_json).config
+    loaded = read(path, as_json)
+    config = loaded.config
     if listener is not None and listener not in config.listeners:
         raise click.BadParameter(f"there is no listener {listener!r}", param_hint="--listener")
     try:
         found = explain(config, method, url, fields, listener)
     except (FastgwError, ValueError) as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(loaded.redactor.text(str(error))) from None
+    shown = loaded.redactor.data(msgspec.to_builtins(found))
     if as_json:
-        emit(found)
+        emit(shown)
     else:
-        for line in lines(msgspec.to_builtins(found)):
+        for line in lines(shown):
             click.echo(line)
     sys.exit(0 if found.route is not None else FINDINGS)
 

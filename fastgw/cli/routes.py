@@ -16,9 +16,11 @@ from .common import config_option, emit, json_option, read, table
 @json_option
 def command(path: Path, as_json: bool) -> None:
     """List the routes, those first that win over others where both match."""
-    config = read(path, as_json).config
+    loaded = read(path, as_json)
+    config = loaded.config
     # A stable sort: regexes, which are all of one rank, stay in the order in which they are tried.
-    rows = [describe(config, name, route) for name, route in sorted(config.routes.items(), key=precedence)]
+    ordered = sorted(config.routes.items(), key=precedence)
+    rows = [loaded.redactor.data(describe(config, name, route)) for name, route in ordered]
     if as_json:
         emit(rows)
         return

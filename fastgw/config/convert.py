@@ -27,13 +27,17 @@ BAD: Final = _Bad()
 
 
 class Converter:
-    """Walks one document. `problems`, `warnings` and `marks` (path: line, column) are complete after `config()`."""
+    """Walks one document. `problems`, `warnings` and `marks` (path: line, column) are complete after `config()`.
+
+    So are `references` (path: reference) of all values that came through one, and `hidden` (value: reference)."""
 
     def __init__(self, source: Source, tree: Node, expander: Expander) -> None:
         self._source, self._tree, self._expander = source, tree, expander
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.marks: dict[str, tuple[int, int]] = {}
+        self.references: dict[str, str] = {}
+        self.hidden: dict[str, str] = {}
         self.names = {"listener": self._keys("listeners"), "upstream": self._keys("upstreams")}
 
     def _keys(self, key: str) -> list[str]:
@@ -73,9 +77,11 @@ class Converter:
                 self._expander.expand(node)
             except Fault as fault:
                 return self.fail(node, path, fault)
+            if node.raw is not None:
+                self.references[path], self.hidden[node.text] = node.raw, node.raw
         match shape:
             case Leaf():
-                return self._leaf(node, shape, path)
+                return self._kept(node, self._leaf(node, shape, path))
             case List():
                 return self._list(node, shape, path)
             case Map():
@@ -98,6 +104,12 @@ class Converter:
             return node.text if node.expanded else node.value()
         except Fault as fault:
             return self.fail(node, path, fault)
+
+    def _kept(self, node: Node, value: Any) -> Any:
+        """A value as it is kept; in that form too it is hidden, if it came through a reference."""
+        if node.raw is not None and isinstance(value, str):
+            self.hidden[value] = node.raw
+        return value
 
     def _mismatch(self, node: Node, shape: Shape, path: str) -> _Bad:
         return self.fail(node, path, Fault("FGW1103", f"found {node.found()}", expected=leaves.describe(shape)))

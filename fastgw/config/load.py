@@ -11,6 +11,7 @@ from fastgw.errors import ConfigErrors
 
 from . import json_marks, toml_marks, yaml_marks
 from .convert import Converter
+from .dump import Redactor, effective
 from .expand import Expander, read_regular
 from .model import Config
 from .nodes import MAX_BYTES, Node, Unreadable
@@ -28,6 +29,8 @@ class Loaded:
     marks        the line and column of every value that is written, by its path: "routes.users.match.prefix"
     text         the document as it was read, references and all: what may be kept on disk
     base         the folder that relative paths in it begin at
+    references   the reference of every value that came through one, by its path
+    redactor     for texts about this configuration: it puts references in the place of what they stand for
     """
 
     config: Config
@@ -39,6 +42,12 @@ class Loaded:
     format: Format
     base: Path
     tree: Node = field(repr=False)
+    references: dict[str, str] = field(repr=False)
+    redactor: Redactor = field(repr=False)
+
+    def effective(self) -> dict[str, Any]:
+        """The whole configuration with its defaults as plain data, with references instead of what they stand for."""
+        return effective(self.config, self.references)
 
     def document(self) -> Any:
         """The document as plain data, with references instead of what they stand for: for dumps."""
@@ -77,10 +86,14 @@ def loads(
     expander = Expander(os.environ if env is None else env, Path(base))
     converter = Converter(source, tree, expander)
     config = converter.config()
-    warnings = sorted(converter.warnings, key=_order)
+    redactor = Redactor({value: reference for reference, value in expander.used.items()} | converter.hidden)
+    warnings = [redactor.problem(each) for each in sorted(converter.warnings, key=_order)]
     if converter.problems or config is None:
-        raise ConfigErrors(sorted(converter.problems, key=_order), warnings)
-    return Loaded(config, warnings, _hash(text, expander.used), converter.marks, name, text, format, Path(base), tree)
+        raise ConfigErrors([redactor.problem(each) for each in sorted(converter.problems, key=_order)], warnings)
+    return Loaded(
+        config, warnings, _hash(text, expander.used), converter.marks, name, text, format, Path(base), tree,
+        converter.references, redactor,
+    )  # fmt: skip
 
 
 def _order(problem: Problem) -> tuple[int, int]:

@@ -104,6 +104,7 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
         document=loaded.text.encode(),
         warnings=[warning.render() for warning in loaded.warnings],
         certificates=certificates(config),
+        effective=msgspec.json.encode(loaded.effective()),
     )
 
 
@@ -130,7 +131,10 @@ def make(
     slots = SlotTable.from_state(slots_state)
     for name, upstream in loaded.config.upstreams.items():
         slots.reserve_endpoints(name, len(upstream.endpoints))
-    snapshot = compile(loaded.config, generation, slots, plugins=plugins)
+    try:
+        snapshot = compile(loaded.config, generation, slots, plugins=plugins)
+    except SnapshotError as error:
+        raise SnapshotError(loaded.redactor.text(str(error))) from None
     root = root_hash(snapshot.root)
     known = msgspec.msgpack.decode(before, type=dict[str, str])
     return plan(loaded, slots, known, plugins), root, {**snapshot.segments, root: snapshot.root}

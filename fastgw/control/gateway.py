@@ -187,6 +187,10 @@ class Gateway:
         """For /metrics."""
         return metrics.render(self)
 
+    def effective(self) -> bytes:
+        """For /config: JSON."""
+        return self.fleet.current.plan.effective if self.fleet.current else b"{}"
+
     async def status(self) -> dict[str, object]:
         """For /status."""
         current = self.fleet.current

@@ -39,6 +39,7 @@ class Plan(Struct, frozen=True, array_like=True):
     document: bytes  # the configuration as written, references unexpanded: what is kept as last good
     warnings: list[str] = []
     certificates: list[CertSpec] = []
+    effective: bytes = b"{}"  # JSON: the configuration with its defaults, references unexpanded
 
 
 class Segment:

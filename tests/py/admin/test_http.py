@@ -20,7 +20,8 @@ def pages(wrong: str = "") -> Pages:
     async def status() -> dict[str, object]:
         return {"pid": 1}
 
-    return Pages(Sources(lambda: {"configuration": "", "workers": wrong}, lambda: b"metric 1\n", status))
+    checks = {"configuration": "", "workers": wrong}
+    return Pages(Sources(lambda: checks, lambda: b"metric 1\n", status, lambda: b'{"workers":1}'))
 
 
 @contextlib.asynccontextmanager
@@ -67,6 +68,7 @@ async def test_pages() -> None:
         assert (await client.get("/healthz?verbose")).text == "[+] configuration\n[+] workers\nok\n"
         assert (await client.get("/metrics")).text == "metric 1\n"
         assert (await client.get("/status")).json() == {"pid": 1}
+        assert (await client.get("/config")).json() == {"workers": 1}
         assert (await client.get("/other")).status_code == 404
         head = await client.head("/livez")
         assert (head.status_code, head.headers["content-length"], head.content) == (200, "3", b"")
@@ -85,7 +87,7 @@ async def test_a_page_that_fails_is_a_500() -> None:
     def broken() -> bytes:
         raise RuntimeError("no shared memory")
 
-    handler = Pages(Sources(dict, broken, None))  # type: ignore[arg-type]
+    handler = Pages(Sources(dict, broken, None, broken))  # type: ignore[arg-type]
     async with served(handler) as (host, port), httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
         assert (await client.get("/metrics")).status_code == 500
         assert (await client.get("/livez")).status_code == 200
