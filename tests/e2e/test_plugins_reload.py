@@ -111,7 +111,8 @@ WRONG = {
     "signature": (COUNTS.replace("request: Request", ""), "", ["FGW1216", "cannot be called as check(self, request)"]),
     "two of a kind": (COUNTS + "\n    @hook.access\n    def b(self, request): ...\n", "", ["two hooks for access"]),
     "exception in __init__": (
-        f"{COUNTS}\n    def __init__(self):\n        open('/nowhere')\n", "", ["FGW1216", "FileNotFoundError", "mine.py"]
+        f"{COUNTS}\n    def __init__(self):\n        open('/nowhere')\n", "",
+        ["FGW1216", "FileNotFoundError", "mine.py"],
     ),
 }  # fmt: skip
 
@@ -150,6 +151,18 @@ def test_a_start_that_fails_refuses_the_reload_and_leaves_nothing(gw: Gateway, u
         assert not row["ok"] and "broken:Counts: start() failed: OSError: no table" in str(row), row
         until(lambda: len(names.told("stopped")) == len(names.told("started")), "what had started has stopped")
         assert ask(gw, "/").body == b"VERSION v1 1"
+
+
+def test_what_one_worker_cannot_start_is_let_go_by_all(gw: Gateway, up: str) -> None:
+    """The worker that had prepared it whole stops its instances too."""
+    plain = config(gw, up, route("all", to="{static: {body: old}}"), workers=2)
+    with server(gw.folder / "told") as names:
+        gw.start(plain).ready()
+        once = f"{{use: 'faults:OnlyOne', with: {{file: {gw.folder}/once}}}}"
+        row = gw.reload(config(gw, up, route("all", names.step(), once), workers=2))
+        assert not row["ok"] and "FileExistsError" in str(row), row
+        until(lambda: len(names.told("started")) == 2 == len(names.told("stopped")), "both have stopped")
+        assert ask(gw, "/").body == b"old"
 
 
 def test_a_worker_that_is_killed_starts_its_plugins_again(gw: Gateway, up: str) -> None:

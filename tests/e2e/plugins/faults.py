@@ -1,6 +1,7 @@
 """Plugins of the end-to-end tests that go wrong in every way there is."""
 
 import asyncio
+import os
 import time
 
 import msgspec
@@ -67,6 +68,10 @@ class Blocks(Plugin[BlockSettings]):
         request.headers["x-late"] = "yes"
 
 
+class File(msgspec.Struct):
+    file: str
+
+
 class Keeps(Plugin[None]):
     """Keeps the first request and looks at it in the second."""
 
@@ -78,6 +83,16 @@ class Keeps(Plugin[None]):
             self.kept = request
             return None
         return Deny(200, self.kept.path)
+
+
+class OnlyOne(Plugin[File]):
+    """Starts once: in the first worker that tries."""
+
+    async def start(self) -> None:
+        os.close(os.open(self.settings.file, os.O_CREAT | os.O_EXCL))
+
+    @hook.access
+    def check(self, request: Request) -> None: ...
 
 
 class Unstartable(Plugin[None]):
