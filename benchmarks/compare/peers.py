@@ -1,7 +1,7 @@
 """The proxies that are compared: each a folder with `peer.toml` (how to start it) and a configuration template.
 
-Placeholders: @LISTEN@ and @ORIGIN@ ports, @DIR@ the run's own folder, @LOG@ the access log's file. A table of
-`peer.toml` has one text for each log mode: `log` fills @ACCESS_LOG@, any other its own name in capitals.
+Placeholders: @LISTEN@ and @ORIGIN@ ports, @DIR@ the run's own folder, @HERE@ the peer's, @LOG@ the access log's file.
+A table of `peer.toml` has one text for each log mode: `log` fills @ACCESS_LOG@, any other its own name in capitals.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.load import proc, tools
 
 HERE = Path(__file__).resolve().parent
-ORDER = ["relay", "fastgw", "nginx", "haproxy", "envoy"]
+ORDER = ["relay", "fastgw", "nginx", "haproxy", "envoy", "fastgw-python", "nginx-lua"]
 OPEN_LOG = "off"
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?[\w.+~-]*")
 
@@ -46,6 +46,7 @@ class Peer:
     version: list[str] = field(default_factory=list)
     tool: str | None = None  # a C program of ours to build first
     wheel: str | None = None  # a wheel to install in an environment of its own
+    needs: list[str] = field(default_factory=list)  # files that must be there
     stdout: str | None = None  # "log": its standard output is the access log
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -86,6 +87,9 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 def program(peer: Peer) -> str:
     """The path of the peer's program. Raises Absent."""
+    for file in peer.needs:
+        if not Path(file).is_file():
+            raise Absent(f"{file} is not installed")
     first = peer.command[0]
     if "/" not in first:
         found = shutil.which(first)
@@ -143,6 +147,7 @@ class Running:
 
     def _render(self, origin: int, log: str) -> list[str]:
         values = {"LISTEN": str(self.port), "ORIGIN": str(origin), "DIR": str(self.dir), "LOG": str(self.log)}
+        values["HERE"] = str(HERE / self.peer.name)
         for table, texts in self.peer.texts.items():
             values["ACCESS_LOG" if table == "log" else table.upper()] = fill(texts[log], values)
         if self.peer.config:

@@ -49,6 +49,7 @@ WORKLOADS = [
     Workload("log", "/s", "json", "13-byte answers, JSON access log to a file"),
     Workload("64k", "/m", "off", "64 KiB answers, no log"),
     Workload("1m", "/l", "off", "1 MiB answers, no log"),
+    Workload("plugin", "/s", "off", "13-byte answers, and what header work in Python or Lua adds"),
 ]
 
 

@@ -144,6 +144,7 @@ class WorkerMain:
     def discard(self, frame: ch.Discard, fds: list[int]) -> None:
         self.stop_preparing()
         self.engine.discard()
+        self.plugins.unwanted()
 
     def listen(self, frame: ch.Listen, fds: list[int]) -> None:
         error = ""

@@ -175,7 +175,7 @@ def test_peer_renders_for_every_log_mode_it_runs_with(name: str) -> None:
     template = (peers.HERE / name / peer.config).read_text() if peer.config else ""
     for workload in run.WORKLOADS:
         if workload.name in peer.workloads:
-            values = {"LISTEN": "1", "ORIGIN": "2", "DIR": "d", "LOG": "l"}
+            values = {"LISTEN": "1", "ORIGIN": "2", "DIR": "d", "LOG": "l", "HERE": "h"}
             for key, texts in peer.texts.items():
                 values["ACCESS_LOG" if key == "log" else key.upper()] = peers.fill(texts[workload.log], values)
             assert "@" not in "".join(peers.fill(word, values) for word in peer.command)
