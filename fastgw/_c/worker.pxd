@@ -36,6 +36,8 @@ cdef extern from "core/worker.h" nogil:
                           char *err, size_t err_n)
     int fgw_worker_unlisten(fgw_worker *w, uint32_t socket_id)
 
+    int fgw_worker_bell(fgw_worker *w, uint32_t column, int fd, char *err, size_t err_n)
+
     void fgw_worker_drain(fgw_worker *w, uint32_t deadline_ms)
     bool_t fgw_worker_drained(const fgw_worker *w)
 

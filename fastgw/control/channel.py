@@ -81,6 +81,12 @@ class Unlisten(Frame, frozen=True, array_like=True, tag=True):
     socket: int
 
 
+class Bells(Frame, frozen=True, array_like=True, tag=True):
+    """The eventfds of these columns come along: by them workers wake each other (io/bell.h)."""
+
+    columns: list[int]
+
+
 class Drain(Frame, frozen=True, array_like=True, tag=True):
     """Accept no more, finish what is in flight for at most so long, send Drained, exit."""
 
@@ -158,7 +164,7 @@ class Built(Frame, frozen=True, array_like=True, tag=True):
     errors: list[str] = []
 
 
-Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | Drain | LiveQuery
+Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | Bells | Drain | LiveQuery
 Up = Ready | Prepared | Committed | Listening | Draining | Drained | Live | Log
 BuildFrame = Build | Built | Segments | Ended
 

@@ -42,6 +42,7 @@ struct fgw_worker {
     struct fgw_ticket_slot *tickets;
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
+    struct fgw_bells bells;
     struct fgw_limits limits;
     struct fgw_hooks hooks;
     struct fgw_timer drain_timer, pause_timer;
