@@ -192,6 +192,13 @@ cdef class Worker:
         """Accept on it no more. False: not known."""
         return c.fgw_worker_unlisten(self.w, socket_id) == 0
 
+    def bell(self, uint32_t column, int fd) -> None:
+        """A column's eventfd, by which workers wake each other; it is duplicated. Refused."""
+        cdef char err[ERR]
+        err[0] = 0
+        if c.fgw_worker_bell(self.w, column, fd, err, ERR) != 0:
+            raise Refused(text(err))
+
     # ---- the end
     def drain(self, uint32_t deadline_ms) -> None:
         """Accept no more, answer what is in flight, cut what is left at the deadline."""

@@ -87,6 +87,12 @@ class TicketKeys(Frame, frozen=True, array_like=True, tag=True):
     keys: bytes
 
 
+class Bells(Frame, frozen=True, array_like=True, tag=True):
+    """The eventfds of these columns come along: by them workers wake each other (io/bell.h)."""
+
+    columns: list[int]
+
+
 class Drain(Frame, frozen=True, array_like=True, tag=True):
     """Accept no more, finish what is in flight for at most so long, send Drained, exit."""
 
@@ -164,7 +170,7 @@ class Built(Frame, frozen=True, array_like=True, tag=True):
     errors: list[str] = []
 
 
-Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | TicketKeys | Drain | LiveQuery
+Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | TicketKeys | Bells | Drain | LiveQuery
 Up = Ready | Prepared | Committed | Listening | Draining | Drained | Live | Log
 BuildFrame = Build | Built | Segments | Ended
 

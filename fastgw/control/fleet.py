@@ -16,12 +16,12 @@ import enum
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Protocol
 
-from fastgw._shm import WORKERS_MAX
+from fastgw._shm import WORKERS_MAX, Shm
 
 from . import channel as ch
 from .backoff import Backoff
+from .bells import Bells
 from .identity import Identity
 from .listeners import Bound, Listeners
 from .log import ErrorLog
@@ -33,15 +33,6 @@ START_TIMEOUT = 20.0  # from spawn to Ready: plugins may import at leisure, a ha
 PREPARE_TIMEOUT = 15.0
 COMMIT_TIMEOUT = 5.0
 QUEUE_POLL = 0.01
-
-
-class Memory(Protocol):
-    """What the fleet needs of the shared memory."""
-
-    @property
-    def fd(self) -> int: ...
-    def zero_gauges(self, column: int) -> None: ...
-    def set_epoch(self, column: int, epoch: int) -> None: ...
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:
@@ -75,7 +66,7 @@ class Fleet:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: Shm,
         listeners: Listeners,
         log: ErrorLog,
         on_change: Callable[[], None] = lambda: None,
@@ -83,6 +74,7 @@ class Fleet:
     ) -> None:
         self._memory, self._listeners, self._log = memory, listeners, log
         self.identity: Identity = (-1, -1)
+        self._bells = Bells(memory)
         self._on_change, self._on_exit = on_change, on_exit
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +134,7 @@ class Fleet:
         self.epoch += 1
         self._memory.set_epoch(slot.index, self.epoch)
         try:
+            self._bells.add(slot.index, [worker for worker in self._workers() if worker.ready])
             slot.worker = WorkerProcess(
                 slot.index, self._memory.fd, self.identity, self._ready, self._exited, self._draining, self._worker_log
             )
@@ -160,6 +153,7 @@ class Fleet:
 
     def _ready(self, worker: WorkerProcess) -> None:
         self._tell_tickets(worker)
+        self._bells.give(worker)
         self._spawn_task(self._bring_up(worker))
 
     def _tell_tickets(self, worker: WorkerProcess) -> None:
@@ -219,6 +213,7 @@ class Fleet:
         slot = self.slots[worker.slot]
         slot.worker = None
         self._memory.zero_gauges(slot.index)
+        self._bells.died(self._workers())
         self._on_exit(slot.index)
         asked = self.stopping or slot.state is SlotState.RETIRING
         tell = self._log.info if asked and code == 0 else self._log.error
@@ -347,6 +342,7 @@ class Fleet:
         for worker in self._workers():
             worker.signal(signal.SIGKILL)
         await self._gone(5.0)
+        self._bells.close()
         for task in list(self._tasks):
             task.cancel()
 

@@ -62,6 +62,7 @@ class WorkerMain:
             ch.Listen: self.listen,
             ch.Unlisten: self.unlisten,
             ch.TicketKeys: self.ticket_keys,
+            ch.Bells: self.bells,
             ch.Drain: self.drain,
             ch.LiveQuery: self.live,
         }
@@ -164,6 +165,14 @@ class WorkerMain:
 
     def ticket_keys(self, frame: ch.TicketKeys, fds: list[int]) -> None:
         self.engine.ticket_keys(frame.keys)
+
+    def bells(self, frame: ch.Bells, fds: list[int]) -> None:
+        try:
+            for column, fd in zip(frame.columns, fds, strict=True):
+                self.engine.bell(column, fd)
+        except Refused as e:  # others could not wake it, or it them: another one may have more luck
+            self.reply(ch.Log("error", str(e)))
+            self.on_term()
 
     def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
         self.reply(ch.Live(seq=frame.seq, counts=self.engine.live()))

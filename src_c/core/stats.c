@@ -1,5 +1,6 @@
 #include "core/stats.h"
 #include "base/check.h"
+#include "io/bell.h"
 #include "io/inflight.h"
 #include "io/ring.h"
 
@@ -76,6 +77,7 @@ void fgw_stats_zero_gauges(struct fgw_shm *m, uint32_t column)
     for (unsigned i = 0; i < FGW_COUNT(held); i++) atomic_store_explicit(held[i], 0, memory_order_relaxed);
     for (unsigned i = 0; i < FGW_COUNT(sizes); i++) atomic_store_explicit(sizes[i], 0, memory_order_relaxed);
     fgw_inflight_clear(m, column);
+    fgw_bell_reset(m, column);
 }
 
 void fgw_stats_zero_held(struct fgw_shm *m, uint32_t column, uint32_t slot)

@@ -287,6 +287,20 @@ void fgw_worker_ticket_keys(struct fgw_worker *w, const void *keys, uint32_t n) 
 
 uint64_t fgw_worker_generation(const struct fgw_worker *w) { return w->snap ? w->snap->root->generation : 0; }
 
+/* ---- what other workers tell ---- */
+static void heard(struct fgw_bells *b, uint32_t topic, uint64_t what)
+{
+    (void)what;
+    fgw_limits_heard(&fgw_container(b, struct fgw_worker, bells)->limits, topic);
+}
+
+int fgw_worker_bell(struct fgw_worker *w, uint32_t column, int fd, char *err, size_t err_n)
+{
+    int r = fgw_bells_fd(&w->bells, column, fd);
+    if (r < 0) snprintf(err, err_n, "cannot use the bell of worker %u: %s", column, strerror(errno));
+    return r;
+}
+
 /* ---- turns ---- */
 static void publish(struct fgw_worker *w)
 {
@@ -306,6 +320,7 @@ void fgw_worker_settle(struct fgw_worker *w)
 {
     fgw_loop_settle(&w->loop);
     if (fgw_unlikely(w->loop.clock.mono_ms >= w->unpin_at) && w->exchanges.live) fgw_exchanges_unpin(w);
+    if (fgw_unlikely(w->bells.want) && fgw_bell_rest(&w->bells)) fgw_loop_settle(&w->loop);
     uint64_t max = memory_max(w);
     if (fgw_unlikely(max && w->loop.blocks.bytes > max / 100 * 98 && !w->accept_paused && !w->draining)) {
         fgw_blocks_trim(&w->loop.blocks);
@@ -316,6 +331,7 @@ void fgw_worker_settle(struct fgw_worker *w)
 
 int fgw_worker_wait(struct fgw_worker *w, int ms)
 {
+    if (fgw_unlikely(w->bells.want) && ms == 0) fgw_bell_awake(&w->bells);
     int n = fgw_loop_turn(&w->loop, ms);
     fgw_worker_settle(w);
     return n;
@@ -366,7 +382,8 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->shm = o->shm, w->column = o->column;
     w->gauges = fgw_stats_gauges(o->shm, o->column);
     w->log = fgw_stats_log(o->shm, o->column), w->errors = fgw_stats_error_log(o->shm, o->column);
-    fgw_limits_init(&w->limits, o->shm, o->column, &w->loop, fgw_exchange_resume_limited);
+    fgw_bells_init(&w->bells, o->shm, o->column, &w->loop, heard);
+    fgw_limits_init(&w->limits, o->shm, o->column, &w->loop, &w->bells, fgw_exchange_resume_limited);
     w->hooks = (struct fgw_hooks){.shm = o->shm, .loop = &w->loop, .column = o->column, .resume = hook_resume, .blocked = hook_blocked,
                                   .settle = hook_settle};
     w->spare_fd = fgw_spare_fd();
@@ -397,7 +414,7 @@ void fgw_worker_free(struct fgw_worker *w)
     w->snap = NULL;
     fgw_segments_forget(w);
     fgw_segments_sweep(w);
-    if (w->limits.loop) fgw_limits_fini(&w->limits);
+    if (w->limits.loop) fgw_limits_fini(&w->limits), fgw_bells_fini(&w->bells);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);
     fgw_tls_env_free(w->tls);

@@ -49,6 +49,9 @@ void fgw_worker_ticket_keys(struct fgw_worker *w, const void *keys, uint32_t n);
 int  fgw_worker_listen(struct fgw_worker *w, uint32_t listener_id, uint32_t socket_id, int fd, bool shared, char *err, size_t err_n);
 int  fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id);      /* closes the dup, connections stay; -1: not known */
 
+/* A column's eventfd, by which workers wake each other (io/bell.h); it is dup'ed. Its own and those of all others, as slots come. */
+int  fgw_worker_bell(struct fgw_worker *w, uint32_t column, int fd, char *err, size_t err_n);
+
 /* Accept who waits, then close the sockets; answer what is in flight with Connection: close, close idle ones; at the deadline cut the rest. */
 void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms);
 bool fgw_worker_drained(const struct fgw_worker *w);

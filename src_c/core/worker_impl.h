@@ -48,6 +48,7 @@ struct fgw_worker {
     uint32_t ntickets, free_ticket;
     uint64_t id_high, id_count;          /* request ids */
     uint64_t unpin_at, unpin_seen;       /* ms: when to look for slow requests again; ns: those begun until then have been looked at */
+    struct fgw_bells bells;
     struct fgw_limits limits;
     struct fgw_hooks hooks;
     struct fgw_timer drain_timer, pause_timer;

@@ -47,13 +47,15 @@ _Atomic uint64_t *fgw_inflight_add(struct fgw_shm *m, uint32_t column, uint64_t 
 
 void fgw_inflight_sub(_Atomic uint64_t *at) { atomic_store_explicit(at, look(at) - 1, memory_order_seq_cst); }
 
-_Atomic uint64_t *fgw_inflight_take(struct fgw_shm *m, uint32_t column, uint64_t key, uint32_t max)
+_Atomic uint64_t *fgw_inflight_take(struct fgw_shm *m, uint32_t column, uint64_t key, uint32_t max, bool *back)
 {
+    *back = false;
     if (fgw_inflight_sum(m, key) >= max) return NULL;
     _Atomic uint64_t *at = fgw_inflight_add(m, column, key);
     for (int i = 0; i <= FGW_INFLIGHT_PATIENCE >> (column < 5 ? column : 5); i++)
         if (fgw_inflight_sum(m, key) <= max) return at;
     fgw_inflight_sub(at);
+    *back = true;
     return NULL;
 }
 

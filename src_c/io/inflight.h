@@ -21,8 +21,9 @@
 enum { FGW_INFLIGHT_MAX = 1000000 };
 struct fgw_inflight_set { _Alignas(64) _Atomic uint64_t e[FGW_INFLIGHT_WAYS]; _Atomic uint64_t shared; };
 
-/* One more of `key` (a keyed hash) in this column, if that makes at most `max`: where it is counted. NULL: the places are taken. */
-_Atomic uint64_t *fgw_inflight_take(struct fgw_shm *m, uint32_t column, uint64_t key, uint32_t max);
+/* One more of `key` (a keyed hash) in this column, if that makes at most `max`: where it is counted. NULL: the places are taken; *back: it was
+ * counted for a moment, and another who looked then may have been told for our sake that there was none. */
+_Atomic uint64_t *fgw_inflight_take(struct fgw_shm *m, uint32_t column, uint64_t key, uint32_t max, bool *back);
 _Atomic uint64_t *fgw_inflight_add(struct fgw_shm *m, uint32_t column, uint64_t key);      /* whatever the sum */
 void     fgw_inflight_sub(_Atomic uint64_t *at);                                            /* by the column's worker */
 uint64_t fgw_inflight_sum(struct fgw_shm *m, uint64_t key);

@@ -35,7 +35,8 @@ static struct fgw_shm places(uint64_t size, uint32_t workers)
     struct fgw_shm h = {.magic = FGW_SHM_MAGIC, .layout = FGW_SHM_LAYOUT, .workers = workers, .size = size};
     h.stats_off = paged(sizeof h);
     h.gauges_off = h.stats_off + paged((uint64_t)workers * FGW_SHM_STATS * FGW_SHM_CELL);
-    h.inflight_off = h.gauges_off + paged((uint64_t)workers * FGW_SHM_GAUGES);
+    h.bells_off = h.gauges_off + paged((uint64_t)workers * FGW_SHM_GAUGES);
+    h.inflight_off = h.bells_off + paged((uint64_t)workers * FGW_SHM_BELL);
     h.log_off = h.inflight_off + (uint64_t)workers * FGW_SHM_INFLIGHT;
     h.error_off = h.log_off + workers * ring_stride(FGW_SHM_RING);
     h.heap_off = h.error_off + workers * ring_stride(FGW_SHM_ERROR_RING);

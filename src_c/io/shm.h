@@ -2,8 +2,8 @@
  *
  * Owner    the supervisor makes it (a sealed-size memfd, sparse: untouched pages cost nothing) and gives out offsets by identity;
  *          workers map it. Offsets, never pointers, are stored in it.
- * Memory   [header | stats columns | gauges columns | in-flight columns | rings | endpoint tables, buckets ...]. The regions' places are
- *          in the header.
+ * Memory   [header | stats columns | gauges columns | bells | in-flight columns | rings | endpoint tables, buckets ...]. The regions'
+ *          places are in the header.
  * Thread   any process: atomics only. A count that goes up and later down has a column per worker, summed on read and zeroed
  *          by the supervisor at that worker's death.
  *          A count that only goes up stays in its column when the worker dies: its successor goes on from there.
@@ -19,10 +19,11 @@
 #include "io/ring.h"
 
 #define FGW_SHM_MAGIC  0x316d687377676600ull
-#define FGW_SHM_LAYOUT 2
+#define FGW_SHM_LAYOUT 3
 enum { FGW_SHM_WORKERS = 512, FGW_SHM_STATS = 32768, FGW_SHM_RING = 1 << 20, FGW_SHM_ERROR_RING = 1 << 18,
        FGW_SHM_CELL = 320, FGW_SHM_GAUGES = 128,      /* bytes of a stats cell and of a gauges column (core/stats.h asserts them) */
        FGW_SHM_INFLIGHT = 1 << 20,                    /* bytes of a column of requests in flight by key (io/inflight.h) */
+       FGW_SHM_BELL = 576,                            /* bytes of a column's bell (io/bell.h) */
        FGW_SHM_PAGE = 4096 };
 
 struct fgw_shm {                      /* the header, at offset 0 */
@@ -32,11 +33,13 @@ struct fgw_shm {                      /* the header, at offset 0 */
     struct fgw_hash_key key;          /* of all keyed hashes */
     uint64_t stats_off;               /* fgw_stats_cell [worker][FGW_SHM_STATS] */
     uint64_t gauges_off;              /* fgw_gauges [worker] */
+    uint64_t bells_off;               /* fgw_bell [worker] */
     uint64_t inflight_off;            /* fgw_inflight_set [worker][...] */
     uint64_t log_off, error_off;      /* access-log and error-log rings, one a worker */
     uint64_t heap_off;                /* given out by the supervisor from here on: endpoint tables, tables of buckets */
     _Atomic uint32_t used;            /* columns below this have rings and may have had a worker: who looks at all looks at these */
     uint32_t pad;
+    _Alignas(64) _Atomic uint64_t listening[FGW_SHM_WORKERS / 64];   /* bit c % 64 of word c / 64: column c wants to be told (io/bell.h) */
 };
 
 /* Supervisor: make one of `size` bytes for `workers` columns, the first of them in use. Returns the memfd, *map set; -1: errno. */

@@ -1,8 +1,8 @@
 /* The `concurrency` step: at most so many requests of a key at once, over all workers (io/inflight.h); those beyond may wait.
  *
  *   on_request ──place──► NEXT                               on the request's end the place is given back: who waits here is
- *       │ none                                               looked at in the same turn; who waits in another worker finds it
- *       ├─► queue has room: PARK ──place──► again, NEXT      within FGW_LIMIT_POLL_MS, by a timer that runs while somebody waits
+ *       │ none                                               looked at in the same turn; who waits in another worker is told by
+ *       ├─► queue has room: PARK ──place──► again, NEXT      the bell (io/bell.h), which its own worker listens to while it waits
  *       │                     └──timeout──► again, refuse
  *       └─► refuse */
 #include "io/inflight.h"
@@ -22,14 +22,31 @@ struct place {                           /* the step's state */
 
 static struct fgw_link *list_of(struct fgw_limits *l, uint64_t tag) { return &l->lists[tag % FGW_LIMIT_LISTS]; }
 
+static void look_at(struct fgw_limits *l, uint64_t lists)
+{
+    if (!l->waiting) return;
+    l->freed |= lists;
+    fgw_job_add(&l->loop->ready, &l->job);
+}
+
+void fgw_limits_heard(struct fgw_limits *l, uint32_t topic) { look_at(l, topic < FGW_LIMIT_LISTS ? 1ull << topic : UINT64_MAX); }
+
 static void give_back(struct fgw_hold *h)
 {
     struct place *p = fgw_container(h, struct place, hold);
-    struct fgw_limits *l = p->l;
+    uint32_t list = p->tag % FGW_LIMIT_LISTS;
     fgw_inflight_sub(p->at);
-    if (!l->waiting) return;
-    l->freed |= 1ull << p->tag % FGW_LIMIT_LISTS;
-    fgw_job_add(&l->loop->ready, &l->job);
+    fgw_bell_call(p->l->bells, list, 0);
+    look_at(p->l, 1ull << list);
+}
+
+/* One who was counted for a moment may have made another believe that there is no place: it is told to look again. */
+static _Atomic uint64_t *take(struct fgw_limits *l, uint64_t tag, uint32_t max)
+{
+    bool back;
+    _Atomic uint64_t *at = fgw_inflight_take(l->shm, l->column, tag, max, &back);
+    if (fgw_unlikely(back)) fgw_bell_call(l->bells, tag % FGW_LIMIT_LISTS, 0);
+    return at;
 }
 
 static void have(struct place *p, _Atomic uint64_t *at)
@@ -45,6 +62,7 @@ static void leave(struct place *p)
     fgw_link_remove(&p->link);
     fgw_timer_cancel(&p->l->loop->wheel, &p->timer);
     p->l->waiting--;
+    if (fgw_list_empty(list_of(p->l, p->tag))) fgw_bell_unwant(p->l->bells, p->tag % FGW_LIMIT_LISTS);
 }
 
 /* The first in a list that gets a place. Of a key that had none it is not asked again and again. */
@@ -54,7 +72,7 @@ static struct place *next_of(struct fgw_limits *l, struct fgw_link *list)
     for (struct fgw_link *k = list->next; k != list; k = k->next) {
         struct place *p = fgw_container(k, struct place, link);
         if (p->tag == none) continue;
-        _Atomic uint64_t *at = fgw_inflight_take(l->shm, l->column, p->tag, p->max);
+        _Atomic uint64_t *at = take(l, p->tag, p->max);
         if (at) return have(p, at), p;
         none = p->tag;
     }
@@ -79,17 +97,10 @@ static void freed(struct fgw_job *j)
     serve(l, lists);
 }
 
-static void poll(struct fgw_timer *t)
-{
-    struct fgw_limits *l = fgw_container(t, struct fgw_limits, poll);
-    serve(l, UINT64_MAX);
-    if (l->waiting) fgw_loop_timer(l->loop, &l->poll, FGW_LIMIT_POLL_MS);
-}
-
-void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop,
+void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop, struct fgw_bells *bells,
                      void (*resume)(struct fgw_limits *, struct fgw_ticket, enum fgw_verdict))
 {
-    *l = (struct fgw_limits){.shm = shm, .column = column, .loop = loop, .job = {.run = freed}, .poll = {.fire = poll}, .resume = resume};
+    *l = (struct fgw_limits){.shm = shm, .column = column, .loop = loop, .bells = bells, .job = {.run = freed}, .resume = resume};
     for (int i = 0; i < FGW_LIMIT_LISTS; i++) fgw_list_init(&l->lists[i]);
 }
 
@@ -97,7 +108,6 @@ void fgw_limits_fini(struct fgw_limits *l)
 {
     FGW_CHECK(l->waiting == 0);
     fgw_link_remove(&l->job.link);
-    fgw_timer_cancel(&l->loop->wheel, &l->poll);
 }
 
 static void too_long(struct fgw_timer *t)
@@ -136,11 +146,20 @@ static enum fgw_verdict full(struct fgw_req *r, const struct fgw_l_concurrency *
         return FGW_NEXT;
     }
     if (before >= l->queue_max || p->l->waiting >= FGW_LIMIT_WAITING_MAX) return refuse(r, l, FGW_E_CONCURRENCY);
+    struct fgw_link *list = list_of(p->l, p->tag);
+    if (fgw_list_empty(list)) {                        /* from here on it is told; was a place given back just before? */
+        fgw_bell_want(p->l->bells, p->tag % FGW_LIMIT_LISTS);
+        _Atomic uint64_t *at = take(p->l, p->tag, l->max);
+        if (at) {
+            fgw_bell_unwant(p->l->bells, p->tag % FGW_LIMIT_LISTS);
+            return have(p, at), fgw_limit_count(&c->allowed), FGW_NEXT;
+        }
+    }
     fgw_limit_count(&c->queued);
-    fgw_list_push(list_of(p->l, p->tag), &p->link);
+    fgw_list_push(list, &p->link);
     p->timer.fire = too_long;
     fgw_loop_timer(p->l->loop, &p->timer, l->queue_ms);
-    if (p->l->waiting++ == 0) fgw_loop_timer(p->l->loop, &p->l->poll, FGW_LIMIT_POLL_MS);
+    p->l->waiting++;
     return FGW_PARK;
 }
 
@@ -154,7 +173,7 @@ static enum fgw_verdict on_request(struct fgw_req *r, const void *args, void *st
         p->r = r, p->l = r->limits, p->max = l->max;
         p->tag = fgw_limit_tag(r, l->keys, fgw_l_text(r->seg, l->name));
         uint32_t before = p->l->waiting ? waiting_before(p) : 0;
-        _Atomic uint64_t *at = before ? NULL : fgw_inflight_take(p->l->shm, p->l->column, p->tag, l->max);
+        _Atomic uint64_t *at = before ? NULL : take(p->l, p->tag, l->max);
         if (!at) return full(r, l, p, before);
         have(p, at);
     }

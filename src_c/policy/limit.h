@@ -8,13 +8,14 @@
  * Owner    struct fgw_limits: the worker. Thread one. No allocation but from the request's arena. */
 #ifndef FGW_POLICY_LIMIT_H
 #define FGW_POLICY_LIMIT_H
+#include "io/bell.h"
 #include "io/loop.h"
 #include "io/shm.h"
 #include "policy/step.h"
 
 #define FGW_LIMIT_TIME_MAX (1ull << 57)        /* of a whole burst, in 1/16 ns: 104 days */
-enum { FGW_LIMIT_KEYS_MAX = 8, FGW_LIMIT_VALUE_MAX = 1024, FGW_LIMIT_TABLE_ALIGN = 4096, FGW_LIMIT_LISTS = 64,
-       FGW_LIMIT_POLL_MS = 5,                  /* how soon a place that another worker gave back is found */
+enum { FGW_LIMIT_KEYS_MAX = 8, FGW_LIMIT_VALUE_MAX = 1024, FGW_LIMIT_TABLE_ALIGN = 4096,
+       FGW_LIMIT_LISTS = 32,                   /* list i's news are topic i of the bell */
        FGW_LIMIT_WAITING_MAX = 16384 };        /* requests that wait in one worker */
 
 /* What a stats slot of kind "limit" holds, in each column. */
@@ -25,15 +26,16 @@ struct fgw_limits {                            /* a worker's */
     struct fgw_shm *shm;
     uint32_t column, waiting;
     struct fgw_loop *loop;
+    struct fgw_bells *bells;
     struct fgw_link lists[FGW_LIMIT_LISTS];    /* requests that wait for a place, by tag, first come first */
-    uint64_t freed;                            /* lists with a place given back here */
+    uint64_t freed;                            /* lists to be looked at: a place was given back */
     struct fgw_job job;
-    struct fgw_timer poll;
     void (*resume)(struct fgw_limits *l, struct fgw_ticket t, enum fgw_verdict v);
 };
-void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop,
+void fgw_limits_init(struct fgw_limits *l, struct fgw_shm *shm, uint32_t column, struct fgw_loop *loop, struct fgw_bells *bells,
                      void (*resume)(struct fgw_limits *, struct fgw_ticket, enum fgw_verdict));
 void fgw_limits_fini(struct fgw_limits *l);
+void fgw_limits_heard(struct fgw_limits *l, uint32_t topic);     /* another worker gave a place back; FGW_BELL_ALL: any may have */
 
 uint64_t fgw_limit_tag(struct fgw_req *r, struct fgw_l_arr keys, struct fgw_str salt);      /* never 0 */
 /* The value of the one field of this name as it will be forwarded; empty: absent, empty or repeated. */

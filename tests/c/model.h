@@ -114,12 +114,21 @@ static inline uint64_t model_saw(uint64_t v)
 #undef atomic_compare_exchange_strong_explicit
 #undef atomic_fetch_add_explicit
 #undef atomic_fetch_sub_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_exchange_explicit
 #define atomic_load_explicit(p, o) ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_load_n((p), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
 #define atomic_store_explicit(p, v, o) ({ model_step(); __atomic_store_n((p), (v), __ATOMIC_SEQ_CST); model_saw(0); })
 #define atomic_fetch_add_explicit(p, v, o) \
     ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
 #define atomic_fetch_sub_explicit(p, v, o) \
     ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
+#define atomic_fetch_or_explicit(p, v, o) \
+    ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
+#define atomic_fetch_and_explicit(p, v, o) \
+    ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
+#define atomic_exchange_explicit(p, v, o) \
+    ({ model_step(); __typeof__(__atomic_load_n((p), (o))) v_ = __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST); model_saw((uint64_t)v_); v_; })
 #define atomic_compare_exchange_strong_explicit(p, old, v, o, f)                                                       \
     ({ model_step(); bool ok_ = __atomic_compare_exchange_n((p), (old), (v), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
        model_saw(*(old) + (uint64_t)ok_ * 0x9e3779b97f4a7c15ull); ok_; })

@@ -31,7 +31,8 @@ static void reset(void) { memset(&lines_, 0, sizeof lines_), scatter(); }
 static void worker(int i)
 {
     for (int k = 0; k < rounds_; k++) {
-        _Atomic uint64_t *at = fgw_inflight_take(shm_, (uint32_t)i, KEY, max_);
+        bool back;
+        _Atomic uint64_t *at = fgw_inflight_take(shm_, (uint32_t)i, KEY, max_, &back);
         if (!at) continue;
         model_result[i] = (model_result[i] + 256) | 1;
         int held = 0;
@@ -51,7 +52,8 @@ static void check(void)
     for (int i = 0; i < 3; i++)
         if (model_dead(i)) memset(set_of(shm_, (uint32_t)i, KEY), 0, 64);
     EQ(fgw_inflight_sum(shm_, KEY), 0);                /* nothing is stuck */
-    OK(fgw_inflight_take(shm_, 2, KEY, 1) != NULL);
+    bool back;
+    OK(fgw_inflight_take(shm_, 2, KEY, 1, &back) != NULL);
 }
 
 TEST(never_more_than_max_and_nothing_is_stuck)

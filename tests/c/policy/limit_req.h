@@ -12,6 +12,7 @@ static const struct fgw_clock_source req_source = {req_mono, req_mono, NULL};
 static struct fgw_shm *req_shm;
 static struct fgw_loop req_loop;
 static struct fgw_limits req_limits;
+static struct fgw_bells req_bells;
 static _Alignas(8) char req_seg[4096];
 static uint32_t req_used;
 
@@ -30,17 +31,20 @@ static inline uint32_t seg_bytes(const void *p, size_t n)
     return at;
 }
 
+static inline void req_heard(struct fgw_bells *b, uint32_t topic, uint64_t what) { (void)b, (void)what, fgw_limits_heard(&req_limits, topic); }
 static inline void req_begin(void)
 {
     int fd = fgw_shm_create(fgw_shm_fixed(2) + (1 << 20), 2, &req_shm);
     if (fd < 0 || fgw_loop_init(&req_loop, &req_source, 1 << 20) < 0) abort();
     close(fd);
-    fgw_limits_init(&req_limits, req_shm, 0, &req_loop, NULL);
+    fgw_bells_init(&req_bells, req_shm, 0, &req_loop, req_heard);
+    fgw_limits_init(&req_limits, req_shm, 0, &req_loop, &req_bells, NULL);
     req_used = 64;
 }
 static inline void req_end(void)
 {
     fgw_limits_fini(&req_limits);
+    fgw_bells_fini(&req_bells);
     fgw_loop_settle(&req_loop);
     fgw_loop_fini(&req_loop);
     fgw_shm_unmap(req_shm);

@@ -106,27 +106,64 @@ TEST(who_is_refused_while_it_waits_leaves_the_queue)
 TEST(a_place_given_back_elsewhere_is_found_and_a_dead_workers_places_too)
 {
     struct test_req t;
+    struct fgw_bells other;                            /* the other worker's */
+    bool back;
     begin();
     fgw_shm_use(req_shm, 1);
+    fgw_bells_init(&other, req_shm, 1, &req_loop, req_heard);
     struct fgw_l_concurrency l = limit(1, 1);
     uint64_t tag;
     req_init(&t);
     tag = fgw_limit_tag(&t.r, l.keys, FGW_STR("c"));
     fgw_arena_fini(&t.r.arena);
-    _Atomic uint64_t *theirs = fgw_inflight_take(req_shm, 1, tag, 1);
+    _Atomic uint64_t *theirs = fgw_inflight_take(req_shm, 1, tag, 1, &back);
     EQ(ask(&t, 0, &l), FGW_PARK);
-    pass(FGW_LIMIT_POLL_MS);
+    OK(!fgw_bell_rest(&req_bells));
     OK(!resumed);
     fgw_inflight_sub(theirs);
-    pass(FGW_LIMIT_POLL_MS);
+    fgw_bell_call(&other, tag % FGW_LIMIT_LISTS, 0);
+    OK(fgw_bell_rest(&req_bells));
+    fgw_loop_settle(&req_loop);
     OK(resumed == &t && verdict == FGW_NEXT);
     end(&t, &l);
-    OK(fgw_inflight_take(req_shm, 1, tag, 1) != NULL);
+    OK(fgw_inflight_take(req_shm, 1, tag, 1, &back) != NULL);
     EQ(ask(&t, 0, &l), FGW_PARK);
-    fgw_inflight_clear(req_shm, 1);                    /* killed */
-    pass(FGW_LIMIT_POLL_MS);
+    OK(!fgw_bell_rest(&req_bells));
+    fgw_inflight_clear(req_shm, 1);                    /* killed; the supervisor has seen it */
+    fgw_bell_look_at_all(req_shm, 0);
+    OK(fgw_bell_rest(&req_bells));
+    fgw_loop_settle(&req_loop);
     OK(resumed == &t && verdict == FGW_NEXT);
     end(&t, &l);
+    EQ(req_bells.want, 0);
+    fgw_bells_fini(&other);
+    req_end();
+}
+
+TEST(who_waits_listens_and_who_gives_back_calls)
+{
+    struct test_req t[2];
+    struct fgw_bells other;
+    bool back;
+    begin();
+    fgw_shm_use(req_shm, 1);
+    fgw_bells_init(&other, req_shm, 1, &req_loop, req_heard);
+    struct fgw_l_concurrency l = limit(1, 1);
+    EQ(ask(&t[0], 0, &l), FGW_NEXT);
+    uint64_t tag = ((struct place *)(void *)t[0].state)->tag;
+    fgw_bell_want(&other, tag % FGW_LIMIT_LISTS);
+    OK(!fgw_bell_rest(&other));
+    OK(!fgw_inflight_take(req_shm, 1, tag, 1, &back) && !back);
+    end(&t[0], &l);
+    OK(fgw_bell_rest(&other));                         /* it is told, and not of other lists' places */
+    OK(!fgw_bell_rest(&other));
+    fgw_bell_unwant(&other, tag % FGW_LIMIT_LISTS);
+    fgw_bell_want(&other, (tag + 1) % FGW_LIMIT_LISTS);
+    EQ(ask(&t[1], 1, &l), FGW_NEXT);
+    end(&t[1], &l);
+    OK(!fgw_bell_rest(&other));
+    fgw_bell_unwant(&other, (tag + 1) % FGW_LIMIT_LISTS);
+    fgw_bells_fini(&other);
     req_end();
 }
 

@@ -1,0 +1,3 @@
+from fastgw._shm import Shm
+
+def ring_all(shm: Shm, column: int, fd: int) -> None: ...
