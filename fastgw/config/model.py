@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
+from .model_limits import Http2Limits, Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
@@ -41,7 +41,8 @@ from .model_types import (
 
 __all__ = [
     "AccessLog", "Admin", "Answer", "Balance", "Concurrency", "Config", "Endpoint", "ErrorLog", "HeaderEdits",
-    "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins", "Pool", "Queue",
+    "Headers", "Http2Limits",
+    "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins", "Pool", "Queue",
     "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts", "Upstream",
     "UpstreamTimeouts",
 ]  # fmt: skip
@@ -75,6 +76,10 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "from whoever may open it); others are closed."
         ),
     ] = False
+    http2: Annotated[
+        bool,
+        option("HTTP/2 without TLS is served to clients that begin with it (prior knowledge). `Upgrade: h2c` is not."),
+    ] = True
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
 
