@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from .model_limits import Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
+from .model_limits import Http2Limits, Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
 from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
@@ -42,7 +42,7 @@ from .model_types import (
 
 __all__ = [
     "AccessLog", "Admin", "Answer", "Balance", "Certificate", "ClientAuth", "Concurrency", "Config", "Endpoint",
-    "ErrorLog", "HeaderEdits", "Headers", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins",
+    "ErrorLog", "HeaderEdits", "Headers", "Http2Limits", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins",
     "Pool", "Queue", "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts",
     "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls",
 ]  # fmt: skip
@@ -77,6 +77,10 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     tls: Annotated[Tls | None, option("Speak TLS here: HTTPS. Unset: plain HTTP.")] = None
+    http2: Annotated[
+        bool,
+        option("HTTP/2 without TLS is served to clients that begin with it (prior knowledge). `Upgrade: h2c` is not."),
+    ] = True
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
 

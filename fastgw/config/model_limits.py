@@ -10,6 +10,32 @@ from msgspec import Struct
 from .model_types import GIB, HOUR, KIB, MIB, MINUTE, SECOND, count, duration, option, rate, size
 
 
+class Http2Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of HTTP/2 connections of clients. The last three end the connection with ENHANCE_YOUR_CALM."""
+
+    streams: Annotated[
+        int, count("Requests open at once on one connection; it may buffer `streams` times `window`.", le=65_535)
+    ] = 128
+    window: Annotated[
+        int, size("Body bytes a client may send on one stream before they are passed on.", ge=4 * KIB, le=16 * MIB)
+    ] = 64 * KIB
+    connection_window: Annotated[
+        int, size("Body bytes a client may send on the whole connection in one round trip.", ge=64 * KIB, le=64 * MIB)
+    ] = MIB
+    resets: Annotated[
+        int, count("Streams a client may reset, or have reset for its faults, in ten seconds.", off=True)
+    ] = 200
+    control_frames: Annotated[
+        int,
+        count(
+            "PING, SETTINGS, WINDOW_UPDATE and other frames without content in ten seconds. Each DATA frame sent "
+            "allows two more.",
+            off=True,
+        ),
+    ] = 1_000
+    empty_frames: Annotated[int, count("Frames of no bytes that end nothing, in ten seconds.", off=True)] = 100
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much one client, one message and one worker may take."""
 
@@ -55,6 +81,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     buffer_low: Annotated[
         int, size("Bytes buffered at which reading starts again; less than buffer_high.", ge=KIB, le=64 * MIB)
     ] = 32 * KIB
+    http2: Annotated[Http2Limits, option("HTTP/2 connections of clients.")] = Http2Limits()
     memory: Annotated[
         int,
         size(

@@ -30,6 +30,15 @@ static inline char *three(char *p, unsigned v)
     return two(p + 1, v % 100);
 }
 
+/* HTTP/1.0, HTTP/1.1; from 2 on there is no minor version (RFC 9110 section 2.5). */
+static inline char *version(char *p, const struct fgw_log_facts *f)
+{
+    p = LIT(p, "HTTP/");
+    if (f->h > 1) *p++ = (char)('0' + f->h % 10);
+    else *p++ = '1', *p++ = '.', *p++ = (char)('0' + (f->minor < 10 ? f->minor : 9));
+    return p;
+}
+
 /* -- strings --------------------------------------------------------------------------------------------------------
  * A line is first made as if nothing needed escaping; on the way all its bytes are looked at, and `bad` remembers whether one did.
  * If so, the line is made once more, byte by byte (bad == NULL). */
@@ -239,8 +248,7 @@ static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *b
     p = PLAIN(p, "method", f->method);
     p = FIELD(p, "target", f->target);
     p = PLAIN(p, "host", f->host);
-    p = LIT(p, ",\"protocol\":\"HTTP/1.");
-    *p++ = (char)('0' + (f->minor < 10 ? f->minor : 9)), *p++ = '"';
+    p = LIT(version(LIT(p, ",\"protocol\":\""), f), "\"");
     p = json_reply(p, f);
     p = PLAIN(p, "route", f->route);
     p = PLAIN(p, "listener", f->listener);
@@ -292,8 +300,7 @@ static INLINE char *combined_line(char *p, const struct fgw_log_facts *f, bytes1
     p = LIT(combined_time(LIT(p, " - - ["), f->wall_ns, time), "] \"");
     p = combined_plain(p, f->method, bad);
     p = combined(LIT(p, " "), f->target, bad);
-    p = LIT(p, " HTTP/1.");
-    *p++ = (char)('0' + (f->minor < 10 ? f->minor : 9));
+    p = version(LIT(p, " "), f);
     p = three(LIT(p, "\" "), f->status % 1000u);
     p = number(LIT(p, " "), f->bytes_out);
     p = combined(LIT(p, " \""), f->referer, bad);

@@ -147,7 +147,7 @@ enum fgw_err fgw_forward_early(struct fgw_exchange *x)
 {
     struct fgw_req *r = &x->r;
     r->msg = x->msg;
-    r->minor = x->msg->head.minor;
+    r->h = x->front->h, r->minor = x->msg->head.minor;
     r->method = fgw_head_method(&x->msg->head);
     r->peer = x->front->peer;
     r->client = r->peer ? r->peer->trusted ? client_of(x) : r->peer->address : FGW_STR("");
@@ -193,10 +193,10 @@ static struct fgw_str forwarded(struct fgw_exchange *x, struct fgw_str client)
     return fgw_str(p, (size_t)(q - p));
 }
 
-static struct fgw_str via(struct fgw_exchange *x, struct fgw_str old, int minor)
+static struct fgw_str via(struct fgw_exchange *x, struct fgw_str old, const struct fgw_req *r)
 {
     struct fgw_str name = fgw_l_text(x->snap->root_seg->p, x->snap->root->via);
-    struct fgw_str mine = join(&x->r.arena, minor ? FGW_STR("1.1") : FGW_STR("1.0"), FGW_STR(" "), name);
+    struct fgw_str mine = join(&x->r.arena, r->h > 1 ? fgw_str(&"0123456789"[r->h % 10], 1) : r->minor ? FGW_STR("1.1") : FGW_STR("1.0"), FGW_STR(" "), name);
     return old.n ? join(&x->r.arena, old, FGW_STR(", "), mine) : mine;
 }
 
@@ -228,7 +228,7 @@ static void forwarding(struct fgw_exchange *x, uint64_t known)
     if (host.n) own(x, FGW_H_X_FORWARDED_HOST, mine[2].name, host);
     struct fgw_str f = forwarded(x, client);
     own(x, FGW_H_FORWARDED, FGW_STR("Forwarded"), old_fwd.n ? join(&r->arena, old_fwd, FGW_STR(", "), f) : f);
-    own(x, FGW_H_VIA, FGW_STR("Via"), via(x, old_via, r->minor));
+    own(x, FGW_H_VIA, FGW_STR("Via"), via(x, old_via, r));
     own(x, FGW_H_X_REQUEST_ID, FGW_STR("X-Request-Id"), r->request_id);
 }
 

@@ -29,13 +29,23 @@ static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw
     fgw_stats_request(fgw_stats_cell(w->shm, w->column, b->l->other_slot), fgw_err_status(why), 0, 0, 0);
     if (w->snap->root->log_format == FGW_LOG_OFF) return;
     struct fgw_log_facts facts = {.time = &w->log_time, .wall_ns = w->loop.clock.wall_ns, .client = d->peer.address, .listener = b->name,
-                                  .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .minor = 1};
+                                  .fail = fgw_fail(why, FGW_BY_CLIENT), .status = (uint16_t)fgw_err_status(why), .h = d->h, .minor = 1};
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
+}
+
+/* HTTP/2 by prior knowledge. */
+static const struct fgw_demux_user front_user;
+static bool front_other(struct fgw_demux *d, struct fgw_conn *conn)
+{
+    struct fgw_front *f = d->owner;
+    struct fgw_demux *to = f->l->h2.on ? fgw_h2_server_adopt(&f->l->w->h2, conn, &f->l->limits, &f->l->h2, &front_user, f, &d->peer) : NULL;
+    if (to) f->demux = to;
+    return to != NULL;
 }
 
 static void front_gone(struct fgw_demux *d) { front_free(d->owner); }
 
-static const struct fgw_demux_user front_user = {front_begin, front_refused, front_gone};
+static const struct fgw_demux_user front_user = {front_begin, front_refused, front_gone, front_other};
 
 /* The codec takes fd over; t: what the handshake left, or NULL. */
 static bool codec_start(struct fgw_front *f, int fd, const struct fgw_addr *a, struct fgw_tls *t)

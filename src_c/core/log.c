@@ -52,7 +52,7 @@ void fgw_exchange_log(struct fgw_exchange *x)
                               .user_agent = field(x, FGW_H_USER_AGENT), .referer = field(x, FGW_H_REFERER), .listener = r->listener,
                               .route = x->snap ? r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("") : r->path_out,
                               .fail = x->fail, .limit = r->limit, .limit_dry = r->limit_dry, .plugin = r->plugin,
-                              .plugin_open = r->plugin_open, .tags = r->tags.v, .ntags = r->tags.n, .status = status, .minor = r->minor, .tries = x->tries};
+                              .plugin_open = r->plugin_open, .tags = r->tags.v, .ntags = r->tags.n, .status = status, .h = r->h, .minor = r->minor, .tries = x->tries};
     if (x->pool && x->tries) f.upstream = fgw_str(x->pool->name, strlen(x->pool->name));
     f.endpoint = fgw_str(x->endpoint, strnlen(x->endpoint, sizeof x->endpoint));
     fgw_accesslog_write(w->log, format, &f);

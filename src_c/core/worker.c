@@ -117,6 +117,8 @@ static void listener_apply(struct fgw_listener *l, const struct fgw_bound *b)
         .send_rate = s->send_rate, .keepalive_ms = s->keepalive_ms, .connection_ms = s->connection_ms, .tunnel_idle_ms = s->tunnel_idle_ms,
         .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests,
         .body_max = s->body_max, .underscores = s->underscores};
+    l->h2 = (struct fgw_h2_limits){.streams = s->h2_streams, .window = s->h2_window, .connection_window = s->h2_connection_window,
+                                   .resets = s->h2_resets, .control = s->h2_control, .empty = s->h2_empty, .on = s->http2};
 }
 
 int fgw_worker_listen(struct fgw_worker *w, uint32_t id, uint32_t socket_id, int fd, bool shared, char *err, size_t err_n)
@@ -247,7 +249,7 @@ void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s)
     struct fgw_snapshot *old = w->snap;
     w->snap = s;
     fgw_snapshot_apply(s);
-    w->loop.blocks.max_bytes = s->root->memory_max;
+    w->loop.blocks.max_bytes = w->h2.memory.max = s->root->memory_max;
     for (struct fgw_link *k = w->listeners.next; k != &w->listeners; k = k->next) {
         struct fgw_listener *l = fgw_container(k, struct fgw_listener, link);
         const struct fgw_bound *b = fgw_snapshot_listener(s, l->id);
@@ -372,6 +374,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
         return NULL;
     }
     fgw_h1_env_init(&w->h1, &w->loop);
+    bool h2 = fgw_h2_env_init(&w->h2, &w->loop, &w->h1);
     fgw_pool_env_init(&w->upstream, &w->h1);
     w->upstream.report = pool_report, w->upstream.connected = pool_connected, w->upstream.ctx = w;
     fgw_slab_init(&w->exchanges, "exchange", sizeof(struct fgw_exchange));
@@ -389,7 +392,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     w->spare_fd = fgw_spare_fd();
     w->pause_timer.fire = unpause;
     w->tls = fgw_tls_env_new();
-    if (!w->tls || !tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
+    if (!w->tls || !h2 || !tickets_init(w) || fgw_hash_key_random(&seed) < 0) {
         snprintf(err, err_n, "out of memory or of randomness");
         fgw_worker_free(w);
         return NULL;
@@ -422,6 +425,7 @@ void fgw_worker_free(struct fgw_worker *w)
     free(w->tickets);
     fgw_slab_fini(&w->exchanges), fgw_slab_fini(&w->tries), fgw_slab_fini(&w->fronts), fgw_slab_fini(&w->calls);
     fgw_pool_env_fini(&w->upstream);
+    fgw_h2_env_fini(&w->h2);
     fgw_h1_env_fini(&w->h1);
     fgw_loop_fini(&w->loop);
     free(w);

@@ -5,6 +5,7 @@
 #include "core/snapshot.h"
 #include "core/stats.h"
 #include "core/worker.h"
+#include "http/h2.h"
 #include "io/listen.h"
 #include "io/tls.h"
 #include "policy/hook.h"
@@ -18,6 +19,7 @@ struct fgw_listener {
     struct fgw_h1_limits limits;
     struct fgw_tls_server *tls;          /* counted; NULL: plain text */
     uint32_t handshake_ms;
+    struct fgw_h2_limits h2;
     bool proxy_protocol, retired;
     struct fgw_link sockets;             /* fgw_door */
 };
@@ -34,6 +36,7 @@ struct fgw_ticket_slot { struct fgw_exchange *x; uint32_t generation, next_free;
 struct fgw_worker {
     struct fgw_loop loop;
     struct fgw_h1_env h1;
+    struct fgw_h2_env h2;
     struct fgw_pool_env upstream;
     struct fgw_slab exchanges, tries, fronts, calls;
     struct fgw_link segments, pools, listeners, front_list, live;   /* live: exchanges */

@@ -150,11 +150,31 @@ static enum fgw_err connect_refused(const struct fgw_head *h)
     return e ? e : FGW_E_METHOD_NOT_ALLOWED;
 }
 
+/* A first request that begins like HTTP/2's preface (RFC 9113 section 3.4). True: it is that, or may become it: not ours to parse. */
+static FGW_RARE bool other(struct fgw_h1_server *s)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    uint32_t n = fgw_conn_in_len(&s->conn), k = n < sizeof preface - 1 ? n : sizeof preface - 1;
+    if (!s->demux.user->other || s->draining || memcmp(fgw_conn_in(&s->conn), preface, k) != 0) return false;
+    if (k < sizeof preface - 1) {
+        if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
+        return true;
+    }
+    if (!s->demux.user->other(&s->demux, &s->conn)) return false;
+    s->in = IN_CLOSED;
+    fgw_timer_cancel(&s->env->loop->wheel, &s->read_timer);
+    fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
+    fgw_link_remove(&s->ready.link);
+    fgw_job_add(&s->env->loop->dead, &s->dead);
+    return true;
+}
+
 static bool read_head(struct fgw_h1_server *s)
 {
     struct fgw_conn *c = &s->conn;
     uint32_t n = fgw_conn_in_len(c);
     if (n == 0) return false;
+    if (fgw_unlikely(s->requests == 0 && !s->msg && fgw_conn_in(c)[0] == 'P') && other(s)) return false;
     if (s->in == IN_IDLE && c->out.bytes > s->lim->window) {   /* it asks on but does not read: on_sent comes back to this */
         fgw_conn_want_read(c, false);
         return false;

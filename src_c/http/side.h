@@ -27,6 +27,7 @@
 #include "http/message.h"
 
 struct fgw_side;
+struct fgw_conn;
 
 struct fgw_side_up {
     void (*on_info)(struct fgw_side *s, struct fgw_msg *m);              /* a 1xx other than 101; borrowed */
@@ -78,6 +79,9 @@ struct fgw_demux_user {
     /* A request that never became one (malformed, timed out): for the log; the codec answers it itself. m may be NULL or incomplete. */
     void (*refused)(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why);
     void (*gone)(struct fgw_demux *d);                                   /* over; called once, after the last side's on_abort */
+    /* The first bytes are another protocol's (HTTP/2's preface on an HTTP/1 connection): have its codec adopt the conn. True: done, the demux
+     * is over without gone. False, or NULL: not served here. */
+    bool (*other)(struct fgw_demux *d, struct fgw_conn *conn);
 };
 struct fgw_demux {
     const struct fgw_demux_ops *ops;
@@ -85,11 +89,12 @@ struct fgw_demux {
     void *owner;                   /* of user */
     struct fgw_peer peer;          /* the codec's own copy: sides point here */
     char address[48];              /* of peer */
+    uint8_t h;                     /* of its sides */
 };
 static inline void fgw_demux_init(struct fgw_demux *d, const struct fgw_demux_ops *ops, const struct fgw_demux_user *user, void *owner,
                                   const struct fgw_peer *peer)
 {
-    *d = (struct fgw_demux){ops, user, owner, *peer, ""};
+    *d = (struct fgw_demux){ops, user, owner, *peer, "", 1};
     uint32_t n = peer->address.n < sizeof d->address ? peer->address.n : sizeof d->address;
     if (n) memcpy(d->address, peer->address.p, n);
     d->peer.address = fgw_str(d->address, n);

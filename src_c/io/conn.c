@@ -84,6 +84,29 @@ int fgw_conn_dial(const struct sockaddr *addr, socklen_t len, bool *connecting)
     return -1;
 }
 
+int fgw_conn_move(struct fgw_conn *to, struct fgw_conn *from, const struct fgw_conn_user *user)
+{
+    uint32_t events = from->watch.events;
+    bool dirty = fgw_link_in(&from->dirty.link);
+    struct fgw_conn moved = *from;
+    moved.user = user, moved.dirty = (struct fgw_job){.run = flush_job};
+    if (moved.watch.fd >= 0) {
+        fgw_watch_del(from->loop, &from->watch);
+        *to = moved;
+        if (fgw_watch_add(to->loop, &to->watch, events) < 0) {
+            fgw_watch_add(from->loop, &from->watch, events);             /* it was there a moment ago */
+            return -1;
+        }
+    } else *to = moved;
+    fgw_link_remove(&from->dirty.link);
+    from->state = FGW_CONN_CLOSED;
+    from->watch.fd = -1;
+    from->out = (struct fgw_buf){0};
+    from->in_b = NULL, from->in_off = from->in_end = 0;
+    if (dirty) fgw_conn_dirty(to);
+    return 0;
+}
+
 void fgw_fd_close(int fd) { close(fd); }
 
 void fgw_conn_say(int fd, const char *p, size_t n)

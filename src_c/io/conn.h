@@ -66,6 +66,9 @@ void fgw_conn_init_memory(struct fgw_conn *c, struct fgw_loop *l, const struct f
 int  fgw_conn_dial(const struct sockaddr *addr, socklen_t len, bool *connecting);
 void fgw_fd_close(int fd);
 void fgw_conn_say(int fd, const char *p, size_t n);    /* say one thing, as far as the socket takes it now, and close */
+/* Another codec goes on with an open connection: transport, unread and queued bytes pass to `to`; `from` is left closed. -1: errno, nothing
+ * has changed. An event of this batch may be lost on the way: it is level-triggered and comes again. */
+int  fgw_conn_move(struct fgw_conn *to, struct fgw_conn *from, const struct fgw_conn_user *user);
 void fgw_conn_close(struct fgw_conn *c, bool reset);   /* now; buffers are dropped, no up call follows. Safe to call twice. */
 
 /* ---- downward: only queues ---- */

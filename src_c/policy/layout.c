@@ -362,6 +362,7 @@ static bool settings_ok(struct look *k, const void *p)
     MUST(x->slashes <= FGW_SLASHES_DECODE, "a listener's slashes are unknown");
     MUST(x->underscores <= FGW_UNDERSCORES_REJECT, "what becomes of underscores is unknown");
     MUST(x->buffer_low <= x->buffer_high, "a listener's buffers are upside down");
+    MUST(x->h2_window <= INT32_MAX && x->h2_connection_window <= INT32_MAX, "an HTTP/2 window is out of range");
     return true;
 }
 

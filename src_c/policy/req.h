@@ -56,7 +56,7 @@ struct fgw_req {
     struct fgw_fields tags;                  /* plugins' words for the log */
     struct fgw_hold *holds;
     struct fgw_ticket ticket;                /* while it is parked */
-    uint8_t  minor;
+    uint8_t  h, minor;                       /* HTTP/h, of 1 also .minor */
 };
 
 bool fgw_fields_add(struct fgw_arena *a, struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name, struct fgw_str value);

@@ -198,7 +198,7 @@ static void dial_made(const struct fgw_endpoint *e, struct wire *w, struct fgw_m
 static void begin(struct fgw_demux *d, struct fgw_side *side) { (void)d, fgw_exchange_begin(g.w, &g.listener, side); }
 static void refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw_err why) { (void)d, (void)m, (void)why; }
 static void gone(struct fgw_demux *d) { ((struct client *)d->owner)->server = NULL; }
-static const struct fgw_demux_user front_user = {begin, refused, gone};
+static const struct fgw_demux_user front_user = {begin, refused, gone, NULL};
 
 static void client_leave(struct client *c)
 {

@@ -177,7 +177,9 @@ static inline uint64_t mini_settings(struct mini_seg *s)
                                    .chunk_ext_total = 16384, .trailer_max = 8192, .trailer_fields = 32, .body_buffer_max = 10 << 20,
                                    .buffer_high = 65536, .buffer_low = 32768, .head_ms = 10000, .body_idle_ms = 30000, .send_idle_ms = 30000,
                                    .keepalive_ms = 75000, .keepalive_requests = 10000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,
-                                   .linger_ms = 2000, .slashes = FGW_SLASHES_KEEP, .scheme_https = mini_tls.cert != NULL};
+                                   .linger_ms = 2000, .h2_streams = 128, .h2_window = 65535, .h2_connection_window = 1 << 20, .h2_resets = 200,
+                                   .h2_control = 1000, .h2_empty = 100, .http2 = 1, .slashes = FGW_SLASHES_KEEP,
+                                   .scheme_https = mini_tls.cert != NULL};
     return mini_end(s, FGW_SEG_SETTINGS);
 }
 

@@ -227,4 +227,14 @@ TEST(a_full_ring_drops_and_counts)
     OK(atomic_load(&r->dropped) > 0 && atomic_load(&r->dropped) < 20);
     free(r);
 }
+TEST(http_2_has_no_minor_version)
+{
+    struct fgw_log_facts f = typical();
+    f.h = 2;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"protocol\":\"HTTP/2\","));
+    OK(has(line_of(FGW_LOG_COMBINED, &f), " HTTP/2\" 200"));
+    f.h = 1, f.minor = 0;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"protocol\":\"HTTP/1.0\","));
+}
+
 TEST_MAIN()

@@ -126,12 +126,12 @@ static void play_begin(struct play *p)
         .body_idle_ms = 30000, .send_idle_ms = 30000, .keepalive_ms = 75000, .tunnel_idle_ms = 3600000, .linger_ms = 2000};
 }
 
-static void play_turn(struct play *p) { OK(wires_turn(&p->loop)); }
-static void play_wait(struct play *p, uint64_t ms) { OK(wires_wait(&p->loop, ms)); }
+static inline void play_turn(struct play *p) { OK(wires_turn(&p->loop)); }
+static inline void play_wait(struct play *p, uint64_t ms) { OK(wires_wait(&p->loop, ms)); }
 static inline void play_settle(struct play *p) { fgw_loop_settle(&p->loop); }
 
 /* The peer says this, and the engine hears all it wants of it. */
-static void play_say(struct play *p, const char *text) { wire_say(p->w, text), play_turn(p); }
+static inline void play_say(struct play *p, const char *text) { wire_say(p->w, text), play_turn(p); }
 
 static void play_over(struct play *p)
 {
@@ -147,12 +147,12 @@ static void play_over(struct play *p)
     fgw_loop_fini(&p->loop);
 }
 
-static void play_saw(struct play *p, const char *want, const char *file, int line)
+static inline void play_saw(struct play *p, const char *want, const char *file, int line)
 {
     test_eq_bytes_(file, line, "what came up", p->log, p->n, want, strlen(want));
     p->n = 0, p->log[0] = 0, p->in_body = false;
 }
-static void play_heard(struct play *p, const char *want, const char *file, int line)
+static inline void play_heard(struct play *p, const char *want, const char *file, int line)
 {
     test_eq_bytes_(file, line, "what was sent", p->w->out ? p->w->out : "", p->w->out_n, want, strlen(want));
     wire_forget(p->w);
@@ -162,8 +162,8 @@ static void play_heard(struct play *p, const char *want, const char *file, int l
 #define SAYS(p, what) (strstr(wire_heard((p)->w), what) != NULL)
 
 /* ---- what the user says ---- */
-static void play_head(struct play *p, const struct fgw_out *o) { p->side->down->send_head(p->side, o); }
-static void play_body_n(struct play *p, size_t n, char c)
+static inline void play_head(struct play *p, const struct fgw_out *o) { p->side->down->send_head(p->side, o); }
+static inline void play_body_n(struct play *p, size_t n, char c)
 {
     while (n) {
         uint32_t k = n < 32768 ? (uint32_t)n : 32768;
@@ -174,13 +174,13 @@ static void play_body_n(struct play *p, size_t n, char c)
         n -= k;
     }
 }
-static void play_body(struct play *p, const char *text)
+static inline void play_body(struct play *p, const char *text)
 {
     struct fgw_block *b = fgw_block_get(&p->loop.blocks, strlen(text));
     memcpy(b->data, text, strlen(text));
     p->side->down->send_body(p->side, (struct fgw_span){b, 0, (uint32_t)strlen(text)});
     fgw_block_unref(b);
 }
-static void play_finish(struct play *p) { p->side->down->finish(p->side); }
+static inline void play_finish(struct play *p) { p->side->down->finish(p->side); }
 
 #endif

@@ -24,7 +24,7 @@ static void server_gone(struct fgw_demux *d)
     play_note(p, "gone|");
     p->server = NULL;
 }
-static const struct fgw_demux_user server_user = {server_begin, server_refused, server_gone};
+static const struct fgw_demux_user server_user = {server_begin, server_refused, server_gone, NULL};
 
 /* Change p->lim before: play_begin, limits, server_come. */
 static void server_come(struct play *p)

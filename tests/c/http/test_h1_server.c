@@ -731,4 +731,68 @@ TEST(bytes_that_a_stage_has_read_are_heard)
     server_stop(&p);
 }
 
+/* ---- another protocol ---- */
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+static bool take;
+static bool other_asked(struct fgw_demux *d, struct fgw_conn *c)
+{
+    play_note(d->owner, "other %u|", fgw_conn_in_len(c));
+    if (take) fgw_conn_close(c, false), ((struct play *)d->owner)->server = NULL;
+    return take;
+}
+static const struct fgw_demux_user both_user = {server_begin, server_refused, server_gone, other_asked};
+
+static void both_start(void)
+{
+    server_start(&p);
+    p.server->demux.user = &both_user;
+}
+
+TEST(a_preface_of_http_2_goes_to_its_codec_however_it_is_cut)
+{
+    take = true;
+    for (size_t piece = 0; piece < 26; piece++) {
+        both_start();
+        p.w->piece = piece;
+        play_say(&p, PREFACE);
+        SAW(&p, "other 24|");
+        EQ(p.env.servers.live, 0);
+        OK(p.w->c == NULL && p.w->out_n == 0);
+        play_over(&p);
+    }
+}
+
+TEST(a_preface_nobody_takes_or_that_is_none_or_comes_late_is_a_bad_request)
+{
+    static const struct { const char *bytes, *saw; } of[] = {
+        {PREFACE, "other 24|refused bad_version|"}, {"PRI * HTTP/2.0\r\n\r\nSM\r\n\rX", "refused bad_version|"},
+        {"PRI * HTTP/1.1\r\nHost: h\r\n\r\n", "head PRI *|end|"}, {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", "head POST /a|end|"}};
+    take = false;
+    for (size_t i = 0; i < FGW_COUNT(of); i++) {
+        both_start();
+        play_say(&p, of[i].bytes);
+        OK(!strncmp(p.log, of[i].saw, strlen(of[i].saw)));
+        server_stop(&p);
+    }
+    both_start();
+    ask(&p, GET), answer(&p, 204, "");
+    play_say(&p, PREFACE);
+    OK(strstr(p.log, "other") == NULL && strstr(p.log, "refused bad_version|") != NULL);
+    server_stop(&p);
+    server_start(&p);                                  /* a user that knows of no other */
+    play_say(&p, PREFACE);
+    OK(!strncmp(p.log, "refused bad_version|", 20));
+    server_stop(&p);
+}
+
+TEST(a_preface_that_does_not_go_on_times_out)
+{
+    take = true;
+    both_start();
+    play_say(&p, "PRI * HTTP/2.0\r\n");
+    play_wait(&p, 10001);
+    SAW(&p, "refused head_timeout|");
+    server_stop(&p);
+}
+
 TEST_MAIN()

@@ -419,4 +419,32 @@ TEST(an_answer_that_crossed_the_question_is_known_by_the_acknowledgement)
     OK(seen);
 }
 
+TEST(moved_it_goes_on_elsewhere_with_all_it_had)
+{
+    static struct fgw_conn to;
+    int p[2];
+    char got[8];
+    begin();
+    OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p) == 0);
+    EQ(fgw_conn_init(&c, &l, p[0], false, &user), 0);
+    EQ(send(p[1], "abc", 3, 0), 3);
+    fgw_loop_turn(&l, 1);
+    OK(fgw_conn_copy(&c, "xyz", 3));
+    EQ(fgw_conn_move(&to, &c, &user), 0);
+    EQ(c.state, FGW_CONN_CLOSED);
+    fgw_conn_event(&c, EPOLLIN);                       /* the rest of the batch */
+    EQ_BYTES(fgw_conn_in(&to), fgw_conn_in_len(&to), "abc");
+    fgw_conn_take(&to, 3);
+    fgw_loop_settle(&l);
+    EQ(recv(p[1], got, sizeof got, 0), 3);
+    EQ(send(p[1], "de", 2, 0), 2);
+    fgw_loop_turn(&l, 1), fgw_loop_settle(&l);
+    EQ_BYTES(fgw_conn_in(&to), fgw_conn_in_len(&to), "de");
+    close(p[1]);
+    fgw_loop_turn(&l, 1), fgw_loop_settle(&l);
+    OK(to.eof && inputs == 3);
+    fgw_conn_close(&to, false);
+    end();
+}
+
 TEST_MAIN()

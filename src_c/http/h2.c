@@ -1,0 +1,119 @@
+/* What belongs to no one connection: memory for nghttp2, codes, fields. */
+#include "http/h2_impl.h"
+#include <stdlib.h>
+
+/* ---- memory ---- */
+struct owned { uint64_t size; uint32_t cls; uint32_t unused; };          /* before each piece; cls FGW_H2_SIZES: malloc's */
+_Static_assert(sizeof(struct owned) == 16, "what follows is aligned as malloc aligns");
+
+static uint32_t class_of(size_t n)
+{
+    uint32_t c = 0;
+    while (c < FGW_H2_SIZES && n > (size_t)64 << c) c++;
+    return c;
+}
+
+static void *mem_get(size_t n, void *ctx)
+{
+    struct fgw_h2_memory *m = ctx;
+    uint32_t c = class_of(n);
+    if (n > SIZE_MAX / 2 || (m->max && m->bytes + n > m->max)) return NULL;
+    struct owned *o = c < FGW_H2_SIZES ? fgw_slab_get(&m->small[c]) : malloc(sizeof *o + n);
+    if (!o) return NULL;
+    *o = (struct owned){n, c, 0};
+    m->bytes += n;
+    return o + 1;
+}
+
+static void mem_put(void *p, void *ctx)
+{
+    struct fgw_h2_memory *m = ctx;
+    if (!p) return;
+    struct owned *o = (struct owned *)p - 1;
+    m->bytes -= o->size;
+    if (o->cls < FGW_H2_SIZES) fgw_slab_put(&m->small[o->cls], o);
+    else free(o);
+}
+
+static void *mem_zeroed(size_t n, size_t size, void *ctx)
+{
+    if (size && n > SIZE_MAX / size) return NULL;
+    void *p = mem_get(n * size, ctx);
+    return p ? memset(p, 0, n * size) : NULL;
+}
+
+static void *mem_again(void *p, size_t n, void *ctx)
+{
+    if (!p) return mem_get(n, ctx);
+    struct owned *o = (struct owned *)p - 1;
+    if (o->cls < FGW_H2_SIZES && n <= (size_t)64 << o->cls) {
+        ((struct fgw_h2_memory *)ctx)->bytes += n - o->size;             /* unsigned: also when it shrinks */
+        o->size = n;
+        return p;
+    }
+    void *q = mem_get(n, ctx);
+    if (!q) return NULL;
+    memcpy(q, p, o->size < n ? o->size : n);
+    mem_put(p, ctx);
+    return q;
+}
+
+nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e) { return (nghttp2_mem){&e->memory, mem_get, mem_put, mem_zeroed, mem_again}; }
+
+/* ---- the worker's ---- */
+bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1)
+{
+    *e = (struct fgw_h2_env){.loop = loop, .h1 = h1};
+    for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_init(&e->memory.small[i], "nghttp2", sizeof(struct owned) + ((size_t)64 << i));
+    fgw_slab_init(&e->servers, "h2_server", fgw_h2_server_size());
+    fgw_slab_init(&e->streams, "h2_stream", sizeof(struct fgw_h2_stream));
+    if (nghttp2_session_callbacks_new(&e->callbacks) || nghttp2_option_new(&e->option)) return false;
+    fgw_h2_callbacks(e->callbacks);
+    nghttp2_option_set_no_auto_window_update(e->option, 1);
+    nghttp2_option_set_no_closed_streams(e->option, 1);
+    nghttp2_option_set_max_outbound_ack(e->option, 256);
+    nghttp2_option_set_builtin_recv_extension_type(e->option, NGHTTP2_PRIORITY_UPDATE);
+    return true;
+}
+
+void fgw_h2_env_fini(struct fgw_h2_env *e)
+{
+    FGW_CHECK(e->memory.bytes == 0);
+    nghttp2_session_callbacks_del(e->callbacks);
+    nghttp2_option_del(e->option);
+    for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);
+    fgw_slab_fini(&e->servers);
+    fgw_slab_fini(&e->streams);
+}
+
+/* ---- words ---- */
+int fgw_h2_preface(const char *p, uint32_t n)
+{
+    uint32_t k = n < NGHTTP2_CLIENT_MAGIC_LEN ? n : NGHTTP2_CLIENT_MAGIC_LEN;
+    if (memcmp(p, NGHTTP2_CLIENT_MAGIC, k) != 0) return -1;
+    return k == NGHTTP2_CLIENT_MAGIC_LEN;
+}
+
+/* Section 7. After an answer has begun there is no status left to say it with. */
+uint32_t fgw_h2_code(enum fgw_err why)
+{
+    switch (why) {
+    case FGW_E_NONE: return NGHTTP2_NO_ERROR;
+    case FGW_E_CANCELLED: case FGW_E_CLIENT_GONE: case FGW_E_REQUEST_TIMEOUT: case FGW_E_BODY_TIMEOUT: case FGW_E_BODY_TOO_SLOW:
+    case FGW_E_SEND_TIMEOUT: case FGW_E_SEND_TOO_SLOW: case FGW_E_BODY_TOO_LONG: case FGW_E_DRAINING: return NGHTTP2_CANCEL;
+    case FGW_E_BAD_REQUEST: case FGW_E_BAD_FIELD: case FGW_E_BAD_FRAMING: case FGW_E_BAD_TARGET: case FGW_E_BAD_HOST: return NGHTTP2_PROTOCOL_ERROR;
+    case FGW_E_HEAD_TOO_LONG: case FGW_E_FIELD_TOO_LONG: case FGW_E_TOO_MANY_FIELDS: case FGW_E_RATE_LIMITED: return NGHTTP2_ENHANCE_YOUR_CALM;
+    default: return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v)
+{
+    const uint64_t none = (fgw_field_hop_bits() | FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH)) & ~FGW_H_BIT(TE) & ~FGW_H_BIT(TRAILER) & ~FGW_H_BIT(OTHER);
+    size_t k = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (f[i].drop || (none >> f[i].id & 1)) continue;
+        v[k++] = fgw_h2_nv(fgw_str(f[i].name, f[i].name_len), fgw_str(f[i].value, f[i].value_len));
+    }
+    return k;
+}

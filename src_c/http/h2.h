@@ -1,0 +1,56 @@
+/* http/h2.h: HTTP/2 (RFC 9113) towards clients, on nghttp2. Streams are sides; nothing above the codec knows that they share a connection.
+ *
+ *   OPEN ──drain──► NOTICED ──a moment──► LEAVING ──last stream──► LINGER ──► CLOSED        OPEN.. ──fault──► LINGER (GOAWAY with its code)
+ *   drain is in two steps (section 6.8): GOAWAY with the highest id, then, when what was on its way has come, GOAWAY with the last one taken.
+ *
+ * Flow     automatic window updates are off. The connection's window is given back as bytes come, so that no stream holds another up; a
+ *          stream's by credit. A connection holds at most streams x window body bytes. Output is pulled from nghttp2 only while less than
+ *          64 KiB wait in the conn; DATA leaves as references of the spans it was given, not as copies.
+ * Guards   what a peer may make us do for nothing is counted (h2_guard.c): resets, control frames, empty frames, continuations, header
+ *          bytes. Past its limit the connection ends with GOAWAY ENHANCE_YOUR_CALM and its own word in the log.
+ * Not here push is never made; the priorities of RFC 7540 are switched off, those of RFC 9218 are nghttp2's; CONNECT is refused.
+ * Memory   connections and streams from slabs; nghttp2's own from fgw_h2_memory: slabs for what is small, all of it counted.
+ * Thread   one. */
+#ifndef FGW_HTTP_H2_H
+#define FGW_HTTP_H2_H
+#include "http/h1.h"
+
+struct nghttp2_session_callbacks;
+struct nghttp2_option;
+
+struct fgw_h2_limits {               /* beside fgw_h1_limits, whose times, heads and bodies hold here too; lives as long */
+    uint32_t streams;                /* open at once */
+    uint32_t window;                 /* of a stream: body bytes given up and not yet credited */
+    uint32_t connection_window;
+    uint32_t resets, control, empty; /* in ten seconds: streams that end by reset or fault; PING, SETTINGS and the like; frames of no use. 0: no limit */
+    bool on;                         /* prior knowledge is served */
+};
+
+enum { FGW_H2_SIZES = 5 };           /* 64 to 1,024 bytes */
+struct fgw_h2_memory { struct fgw_slab small[FGW_H2_SIZES]; uint64_t bytes, max; };   /* max 0: none; above it nghttp2 is refused */
+
+struct fgw_h2_env {                  /* one a worker */
+    struct fgw_loop *loop;
+    struct fgw_h1_env *h1;           /* its msgs */
+    struct fgw_slab servers, streams;
+    struct fgw_h2_memory memory;
+    struct nghttp2_session_callbacks *callbacks;
+    struct nghttp2_option *option;
+};
+bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1);     /* false: no memory; fini is due all the same */
+void fgw_h2_env_fini(struct fgw_h2_env *e);
+
+/* As fgw_h1_server_new, for a connection on which HTTP/2 was agreed (ALPN) or is known. NULL: no memory, fd is not closed. */
+struct fgw_demux *fgw_h2_server_new(struct fgw_h2_env *e, int fd, const struct fgw_h1_limits *lim, const struct fgw_h2_limits *h2,
+                                    const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
+/* The same over a connection that is open already, with its transport and the bytes it has read; `from` is left closed. NULL: it is as before. */
+struct fgw_demux *fgw_h2_server_adopt(struct fgw_h2_env *e, struct fgw_conn *from, const struct fgw_h1_limits *lim, const struct fgw_h2_limits *h2,
+                                      const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
+struct fgw_demux *fgw_h2_server_new_memory(struct fgw_h2_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
+                                           const struct fgw_h2_limits *h2, const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
+struct fgw_conn *fgw_h2_server_conn(struct fgw_demux *d);
+
+/* How these bytes begin: 1 with the whole client preface (section 3.4), 0 with a part of it and nothing else, -1 with something else. */
+int fgw_h2_preface(const char *p, uint32_t n);
+
+#endif

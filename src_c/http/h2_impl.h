@@ -1,0 +1,119 @@
+/* http/h2_impl.h: what the files of the HTTP/2 codec share and nobody else sees. Owner, thread and memory: h2.h.
+ * nghttp2 is entered from two places only: input (on_input) and output (the pump, from the ready list). What is called down only submits. */
+#ifndef FGW_HTTP_H2_IMPL_H
+#define FGW_HTTP_H2_IMPL_H
+#include <nghttp2/nghttp2.h>
+#include "http/h2.h"
+
+enum { FGW_H2_LOOK_MS = 500,             /* how often streams are looked over */
+       FGW_H2_OUT_HIGH = 64 << 10 };     /* waiting in the conn: nghttp2 is not asked for more */
+enum fgw_h2_state { FGW_H2_OPEN, FGW_H2_NOTICED, FGW_H2_LEAVING, FGW_H2_LINGER, FGW_H2_CLOSED };
+
+enum fgw_h2_spent { FGW_H2_RESETS, FGW_H2_CONTROL, FGW_H2_EMPTY, FGW_H2_SPENT_COUNT };
+struct fgw_h2_guard {                /* a leaky bucket each: a limit's worth flows off in ten seconds */
+    struct { uint32_t n; uint64_t at_ms; } spent[FGW_H2_SPENT_COUNT];
+    uint32_t continuations;          /* of the header block at hand */
+};
+
+struct fgw_h2_server {
+    struct fgw_conn conn;
+    nghttp2_session *ng;
+    struct fgw_h2_env *env;
+    const struct fgw_h1_limits *lim;
+    const struct fgw_h2_limits *h2;
+    struct fgw_demux demux;
+    struct fgw_job pump, dead;
+    struct fgw_timer timer;          /* looks over all streams while there are any; else the idle connection's */
+    struct fgw_timer leave_timer;    /* between the two steps of a drain; then lingering */
+    struct fgw_link streams, stirred;/* stirred: those with something to be told or done after output */
+    struct fgw_h2_guard guard;
+    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
+    uint64_t discarded;
+    uint32_t requests, nstreams;
+    uint32_t code;                   /* of the GOAWAY that a fault of the peer asks for */
+    uint8_t state, fault;            /* enum fgw_h2_state; enum fgw_err */
+    bool settled, looking;           /* the peer's SETTINGS came; the timer is the streams' */
+    bool receiving;                  /* within nghttp2's input: a fault can stop it there */
+};
+
+struct fgw_h2_stream {
+    struct fgw_side side;
+    struct fgw_h2_server *h;
+    struct fgw_link link, stir;
+    struct fgw_job dead;
+    struct fgw_msg *m;               /* being built: head or trailers */
+    struct fgw_buf out;              /* body bytes nghttp2 has not taken */
+    struct fgw_block *trailers;      /* ntrailers nghttp2_nv and their texts */
+    uint64_t room;                   /* taken, and not yet told */
+    uint64_t left;                   /* still owed of a known length */
+    uint64_t held;                   /* given up and not credited */
+    uint64_t got, body_ms, read_ms;  /* body bytes that came; since when they are waited for; the last */
+    uint64_t out_ms, out_since, taken;
+    uint32_t fill, listed;           /* bytes of m's block in use; of the list as the peer counts it */
+    uint32_t ntrailers;
+    int32_t id;
+    uint8_t refuse;                  /* enum fgw_err: what is wrong with the head */
+    uint8_t scheme;                  /* 0 not seen, 1 http or https, 2 another */
+    bool head_done, head_request, expect, in_end;
+    bool out_head, out_end, out_known, eof;    /* eof: nghttp2 has the end of the answer */
+    bool discard, ours;              /* the rest of the body is not wanted; we reset it */
+    bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
+    bool released, closed, freed;
+};
+
+static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
+static inline uint64_t fgw_h2_now(const struct fgw_h2_server *h) { return fgw_loop_ms(h->env->loop); }
+static inline void fgw_h2_later(struct fgw_h2_server *h)
+{
+    if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
+}
+static inline void fgw_h2_stir(struct fgw_h2_stream *s)
+{
+    if (!fgw_link_in(&s->stir)) fgw_list_push(&s->h->stirred, &s->stir);
+}
+
+extern const struct fgw_side_down fgw_h2_server_down;
+
+/* ---- h2.c ---- */
+nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
+uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies, and folds names to lower case. */
+size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
+static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)
+{
+    return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
+}
+void fgw_h2_callbacks(nghttp2_session_callbacks *cb);                    /* h2_server.c: all of the server's */
+
+/* ---- h2_head.c: header blocks, from nghttp2's callbacks ---- */
+struct fgw_h2_stream *fgw_h2_stream_new(struct fgw_h2_server *h, int32_t id);    /* h2_server.c; NULL: no memory */
+int  fgw_h2_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user);
+int  fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t nn, const uint8_t *value, size_t vn, uint8_t flags, void *user);
+int  fgw_h2_invalid_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t nn, const uint8_t *value, size_t vn, uint8_t flags, void *user);
+enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end);          /* of m: what is wrong with it as a whole; its body's length */
+enum fgw_err fgw_h2_trailers_end(struct fgw_h2_stream *s);
+
+/* ---- h2_guard.c ---- */
+int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);
+bool fgw_h2_spend(struct fgw_h2_server *h, enum fgw_h2_spent what);      /* false: past its limit, the connection is to end */
+void fgw_h2_refund(struct fgw_h2_server *h);                             /* we sent data: the peer owes frames for it */
+int  fgw_h2_trip(struct fgw_h2_server *h, enum fgw_err fault, uint32_t code);   /* what a callback returns then */
+void fgw_h2_look(struct fgw_h2_server *h);                               /* the clock's judgement of the streams and the connection */
+
+/* ---- h2_down.c: what is sent ---- */
+void fgw_h2_reset(struct fgw_h2_stream *s, uint32_t code);
+void fgw_h2_refuse(struct fgw_h2_stream *s, enum fgw_err why);           /* tell who is bound, or the owner, and answer in its place. Up-call context */
+ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
+int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
+
+/* ---- h2_server.c ---- */
+void fgw_h2_over(struct fgw_h2_server *h, struct fgw_fail why);          /* never from within nghttp2 */
+void fgw_h2_abort_up(struct fgw_h2_stream *s, struct fgw_fail why);
+void fgw_h2_stream_free(struct fgw_h2_stream *s);                        /* closed and released: memory goes at settle */
+void fgw_h2_leave(struct fgw_h2_server *h);                              /* the second step at once */
+void fgw_h2_drain(struct fgw_h2_server *h);
+void fgw_h2_fault(struct fgw_h2_server *h);                              /* what trip() asked for */
+
+size_t fgw_h2_server_size(void);
+
+#endif
