@@ -56,7 +56,7 @@ def _compile(loaded: Loaded) -> list[Problem]:
         return []
     plugins, problems = examine(loaded)
     if problems:
-        return problems
+        return [loaded.redactor.problem(problem) for problem in problems]
     try:
         compile(loaded.config, 1, Slots(), plugins=plugins)
     except FastgwError as error:

@@ -72,7 +72,7 @@ def plugins_of(loaded: Loaded) -> Catalogue:
     _process.pdeathsig(signal.SIGKILL)
     found, problems = examine(loaded)
     if problems:
-        raise ConfigErrors(problems, loaded.warnings)
+        raise ConfigErrors([loaded.redactor.problem(problem) for problem in problems], loaded.warnings)
     return found
 
 
