@@ -31,11 +31,11 @@ void fgw_eptable_publish(struct fgw_eptable *t, const struct fgw_endpoint *e, ui
     if (next == 0) next = 2;                         /* 0 is "never written"; the copy alternates as ever */
     struct fgw_eptable_copy *c = copy_of(t, next);
 
-    __atomic_store_n(&c->count, n, __ATOMIC_RELEASE);
+    atomic_store_explicit((_Atomic uint32_t *)&c->count, n, memory_order_release);
     for (uint32_t i = 0; i < n; i++) {
         word w[WORDS];
         memcpy(w, &e[i], sizeof w);
-        for (unsigned k = 0; k < WORDS; k++) __atomic_store_n((word *)&c->e[i] + k, w[k], __ATOMIC_RELEASE);
+        for (unsigned k = 0; k < WORDS; k++) atomic_store_explicit((_Atomic word *)&c->e[i] + k, w[k], memory_order_release);
     }
     atomic_store_explicit(&t->version, next, memory_order_release);
 }
@@ -44,12 +44,12 @@ void fgw_eptable_publish(struct fgw_eptable *t, const struct fgw_endpoint *e, ui
 static uint32_t copy_out(struct fgw_eptable *t, uint32_t version, struct fgw_endpoint *out, uint32_t max)
 {
     struct fgw_eptable_copy *c = copy_of(t, version);
-    uint32_t n = __atomic_load_n(&c->count, __ATOMIC_ACQUIRE);
+    uint32_t n = atomic_load_explicit((_Atomic uint32_t *)&c->count, memory_order_acquire);
     if (n > t->cap) n = t->cap;
     if (n > max) n = max;
     for (uint32_t i = 0; i < n; i++) {
         word w[WORDS];
-        for (unsigned k = 0; k < WORDS; k++) w[k] = __atomic_load_n((word *)&c->e[i] + k, __ATOMIC_ACQUIRE);
+        for (unsigned k = 0; k < WORDS; k++) w[k] = atomic_load_explicit((_Atomic word *)&c->e[i] + k, memory_order_acquire);
         memcpy(&out[i], w, sizeof w);
     }
     return n;

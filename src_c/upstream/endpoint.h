@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FGW_ADDR_MAX = 112, FGW_EP_NAME = 80 };
+#ifndef FGW_EP_NAME
+#define FGW_ADDR_MAX 112                   /* the model check makes do with less, */
+#define FGW_EP_NAME  80                    /* and with less */
+#endif
 struct fgw_endpoint {
     uint32_t slot, generation;
     uint16_t weight;                      /* 0: takes no traffic */

@@ -32,6 +32,7 @@ static void taker2(void) { taker(2); }
 static bool twice(void) { return set.e[0].lo && set.e[0].lo == set.e[1].lo; }
 
 /* All that a key has passed, and what it can still pass now, is not more than one bucket, less what it owed before. */
+static void room_again(void);
 static void at_most(uint64_t due)
 {
     uint64_t now = 0;
@@ -45,6 +46,27 @@ static void at_most(uint64_t due)
         OK(passed <= due);
         OK(!twice());
     }
+    room_again();
+}
+/* Much later all is at rest: as many new keys as there are entries get one each, whatever the dead left behind. */
+static void room_again(void)
+{
+    uint64_t far = START + 1000000;
+    fgw_bucket_take(&set, 97, far, T, T);
+    OK(!fgw_bucket_take(&set, 98, far + 1000, T, T).was_shared);
+    OK(!fgw_bucket_take(&set, 99, far + 1000, T, T).was_shared);
+    OK(!twice());
+}
+static void whole(void)
+{
+    OK(!twice());
+    room_again();
+}
+static void not_twice(void) { OK(!twice()); }
+static void each_passed(void)
+{
+    for (int i = 0; i < model_.m->actors; i++) OK(model_dead(i) || model_result[i] == 1);
+    whole();
 }
 static void at_most_two(void) { at_most(2); }
 static void at_most_one(void) { at_most(1); }
@@ -116,5 +138,61 @@ TEST(three_keys_and_two_deaths)
     given(START - 5, START - 5, START + 20, 1, 1);
     keys[1] = 2, keys[2] = 2;
     OK(explore(3, 2, at_most_one) > 1000);
+}
+TEST(nobody_is_refused_for_another_keys_debt)
+{
+    given(START - 5, START + 900, 0, 1, 1);
+    keys[0] = 71, keys[1] = 2;
+    OK(explore(2, 1, each_passed) > 20);
+}
+
+/* Key 1 is announced for the first entry by one who is dead; actor 0 is about to finish that. Actor 1 lives through what comes next. */
+static void helper(void) { finish(&set, (value){1 << NUMBER_SHIFT | ANNOUNCED, 1}); }
+static void announced(void)
+{
+    reset();
+    set.e[0].lo = 0;
+    set.insertion.lo = 1 << NUMBER_SHIFT | ANNOUNCED;
+    set.insertion.hi = 1;
+}
+static uint64_t tell(void (*story)(void), void (*check)(void))
+{
+    return model_run(&(struct model){.actors = 2, .actor = {helper, story}, .memory = &set, .size = sizeof set, .reset = announced,
+                                     .check = check, .kills = 1});
+}
+
+/* The key comes and goes, and comes to the other entry, when the first is emptied anew: it must not be put there once more. */
+static void comes_and_goes(void)
+{
+    fgw_bucket_take(&set, 1, START + 20, T, T);
+    fgw_bucket_take(&set, 2, START + 200, T, T);
+    fgw_bucket_take(&set, 1, START + 260, T, T);
+    fgw_bucket_take(&set, 3, START + 310, T, T);
+}
+TEST(an_announcement_is_finished_long_after_it_was_over)
+{
+    given(START, START + 250, 0, 1, 1);
+    OK(tell(comes_and_goes, whole) > 50);
+}
+
+/* The same with the first entry empty at the very time that it had: its stamp tells the two apart. */
+static void announcer(void)                            /* announces key 3 for the first entry, and dies */
+{
+    bool changed = false;
+    value a = insertion(&set);
+    if (!(a.lo & ANNOUNCED) && make_room(&set, a, START + 40, &changed) == 0)
+        fgw_pair_cas(&set.insertion, a, (value){((a.lo >> NUMBER_SHIFT) + 1) << NUMBER_SHIFT | ANNOUNCED, 3});
+}
+static void comes_back_as_it_was(void)
+{
+    fgw_bucket_take(&set, 2, START - 20, T, 0);        /* finds the announcement and finishes it; the entry ages to the time it had */
+    announcer();
+    fgw_bucket_take(&set, 1, START, T, T);             /* finishes that, lets the entry age to that time again; key 1 gets the other */
+    fgw_bucket_take(&set, 4, START + 40, T, T);        /* empties the first again */
+}
+TEST(an_entry_is_emptied_at_the_time_that_it_had_before)
+{
+    given(START, START - 10, 0, 1, 1);
+    OK(tell(comes_back_as_it_was, not_twice) > 50);
 }
 TEST_MAIN()
