@@ -33,7 +33,8 @@ def failed_closed(gw: Gateway, path: str, status: int, reason: str, plugin: str)
     assert (got.status, problem["status"], problem["reason"]) == (status, status, reason)
     assert got.fields["content-type"] == "application/problem+json"
     assert b"no row" not in got.body and b"LookupError" not in got.body and b"faults" not in got.body
-    row = next(row for row in logged(gw) if row.get("reason") == reason)
+    rows = until(lambda: [row for row in logged(gw) if row.get("reason") == reason], "its line in the access log")
+    row = rows[0]
     assert row["status"] == status and row["plugin"] == plugin
 
 

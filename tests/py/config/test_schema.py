@@ -129,6 +129,7 @@ def test_every_code_is_used_and_listed():
 def test_every_code_of_an_error_has_a_broken_document():
     tested = {row[3] for row in test_broken.CASES}
     elsewhere = {"FGW1001", "FGW1301"}  # files that cannot be read; what only the snapshot finds
+    elsewhere |= {"FGW1216", "FGW1217"}  # plugins, looked into after the document: tests/py/plugin/test_catalogue.py
     assert {code for code in problem.CODES if code < "FGW1900"} == tested | elsewhere
 
 

@@ -67,8 +67,8 @@ def test_edited_code_is_another_instance(folder: Path):
     ("step", "code", "at", "says"),
     [
         ("use: fgw_cat:B", "FGW1216", (7, 14), "has no B; it has A"),
-        ("{use: 'fgw_cat:A', with: {wrod: x}}", "FGW1217", (7, 34), "did you mean word?"),
-        ("{use: 'fgw_cat:A', with: {many: [1, x]}}", "FGW1217", (7, 44), "Expected `int`"),
+        ("{use: 'fgw_cat:A', with: {wrod: x}}", "FGW1217", (7, 41), "did you mean word?"),
+        ("{use: 'fgw_cat:A', with: {many: [1, x]}}", "FGW1217", (7, 45), "Expected `int`"),
         ("{use: 'fgw_none:A', fail: open}", "FGW1216", (7, 15), "there is no module fgw_none"),
     ],
 )

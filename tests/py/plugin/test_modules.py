@@ -33,7 +33,7 @@ def test_a_changed_module_is_run_anew_beside_the_old_one(folder: Path):
     file.write_text(TEXT)
     first = modules.find("fgw_mine:A", (str(folder),))
     assert modules.find("fgw_mine:A", (str(folder),)) is first, "nothing has changed"
-    file.write_text(TEXT.replace("one", "two"))
+    file.write_text(TEXT.replace('"one"', '"two"'))
     second = modules.find("fgw_mine:A", (str(folder),))
     assert (first.word, second.word) == ("one", "two")
     assert not list(folder.glob("__pycache__/*")), "no compiled file, which could be older than it seems"

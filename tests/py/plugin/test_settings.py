@@ -16,7 +16,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
     name: str
     port: int = 1
     inner: Inner | None = None
-    list: list[Inner] = []
+    many: list[Inner] = []
 
 
 def test_what_fits():
@@ -32,7 +32,7 @@ def test_what_fits():
         ({"name": "a", "port": "x"}, Settings, ["port"], False),
         ({"name": "a", "prot": 1}, Settings, ["prot"], False),
         ({"name": "a", "inner": {"port": []}}, Settings, ["inner", "port"], False),
-        ({"name": "a", "list": [{"port": 1}, {"p": 1}]}, Settings, ["list", 1, "p"], False),
+        ({"name": "a", "many": [{"port": 1}, {"p": 1}]}, Settings, ["many", 1, "p"], False),
         ({"x": 1}, None, ["x"], False),
     ],
 )
@@ -44,4 +44,4 @@ def test_what_does_not_fit_has_a_place(data: Any, type: Any, path: list[str | in
 
 
 def test_names_are_those_of_documents():
-    assert field_names(Settings) == ("name", "port", "inner", "list") and field_names(dict[str, int]) == ()
+    assert field_names(Settings) == ("name", "port", "inner", "many") and field_names(dict[str, int]) == ()
