@@ -431,8 +431,7 @@ static void read_timeout(struct fgw_timer *t)
         else if (!s->discard && !s->window) server_read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
         else refuse(s, FGW_E_BODY_TIMEOUT);
         break;
-    case IN_DONE:
-        if (s->out == OUT_TUNNEL) over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT));   /* half of it has ended, the other is silent */
+    case IN_DONE: if (s->out == OUT_TUNNEL) over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT));   /* half of it has ended, the other is silent */
         else if (s->conn.eof) probe(s);
         break;
     case IN_TUNNEL: over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT)); break;
@@ -440,7 +439,6 @@ static void read_timeout(struct fgw_timer *t)
         if (s->conn.out.bytes) fgw_conn_finish(&s->conn);
         else gone(s);
         break;
-    default: break;
     }
 }
 

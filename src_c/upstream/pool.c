@@ -108,10 +108,7 @@ static struct fgw_side *take(struct fgw_lease *l, struct fgw_uconn *u)
     return l->side;
 }
 
-static void note_tried(struct fgw_lease *l, const struct fgw_ep *e)
-{
-    if (l->ntried < FGW_TRIED_MAX) l->tried[l->ntried++] = e;
-}
+static void note_tried(struct fgw_lease *l, const struct fgw_ep *e) { if (l->ntried < FGW_TRIED_MAX) l->tried[l->ntried++] = e; }
 
 static void leave_queue(struct fgw_lease *l)
 {
@@ -137,8 +134,7 @@ static void swap_dials(struct fgw_uconn *u, struct fgw_lease *l)
     if (!l->dial) return;
     struct fgw_uconn *mine = l->dial;
     undial(l);
-    mine->asker = other, other->dial = mine, other->connects++;
-    note_tried(other, mine->ep);
+    mine->asker = other, other->dial = mine, other->connects++, note_tried(other, mine->ep);
 }
 
 /* Its endpoint is no longer a member: nobody gets it, and its place is somebody else's. */
@@ -204,17 +200,9 @@ static void lease_fail(struct fgw_lease *l, struct fgw_fail why)
 static bool move_on(struct fgw_pool *p, struct fgw_lease *l, struct fgw_fail why)
 {
     enum next n = next_for(p, l);
-    if (n == NEXT_DIALS) return false;
     if (n == NEXT_TAKEN) leave_queue(l), l->done(l);
-    else lease_fail(l, l->fail.code ? l->fail : why);
-    return true;
-}
-
-/* A dial came to nothing: its asker goes on. */
-static void dial_failed(struct fgw_pool *p, struct fgw_lease *l, struct fgw_fail why)
-{
-    why.retry_safe = true;
-    if (l) move_on(p, l, why);
+    if (n == NEXT_NONE) lease_fail(l, l->fail.code ? l->fail : why);
+    return n != NEXT_DIALS;
 }
 
 static void conn_lost(struct fgw_uconn *u, struct fgw_fail why)
@@ -226,7 +214,8 @@ static void conn_lost(struct fgw_uconn *u, struct fgw_fail why)
     if (dialing) ep_failed(u->ep, why, 0);
     if (l) l->dial = NULL, u->asker = NULL;
     forget(u);
-    if (dialing) dial_failed(p, l, why);
+    why.retry_safe = true;
+    if (dialing && l) move_on(p, l, why);              /* the dial came to nothing: its asker goes on */
     feed(p);
     fgw_pool_unref(p);
 }
