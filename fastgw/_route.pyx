@@ -92,8 +92,8 @@ def normal(bytes method not None, bytes raw not None, int slashes=0, bint merge_
         raise MemoryError("normal")
     policy.slashes, policy.merge_slashes = slashes, merge_slashes
     try:
-        err = c.fgw_target_parse(c.fgw_str(raw, len(raw)), c.fgw_method_id(c.fgw_str(method, len(method))), &policy, place,
-                                 room, &t)
+        err = c.fgw_target_parse(c.fgw_str(raw, len(raw)), c.fgw_method_id(c.fgw_str(method, len(method))), &policy,
+                                 place, room, &t)
         if err:
             refuse(err)
         return Target(FORMS[t.form], text(t.path), text(t.query) if t.has_query else None, text(t.authority))
