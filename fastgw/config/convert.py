@@ -123,6 +123,8 @@ class Converter:
                 self._reference(shape.check, value)
             if shape.check == "pem" and value is not None:
                 value = self._expander.pem(value)
+                if value != node.text:  # a file: its path is shown, never its content
+                    self.references.setdefault(path, node.text)
         except Fault as fault:
             return self.fail(node, path, fault)
         return value

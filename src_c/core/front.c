@@ -197,7 +197,7 @@ struct fgw_conn *fgw_front_memory(struct fgw_listener *l, const struct fgw_trans
     *f = (struct fgw_front){.l = l};
     l->conns++;
     fgw_list_push(&w->front_list, &f->link);
-    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port};
+    struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port, .tls = l->tls != NULL};
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
     f->demux = fgw_h1_server_new_memory(&w->h1, tp, &l->limits, &front_user, f, &peer);
     if (f->demux) return fgw_h1_server_conn(f->demux);

@@ -1,7 +1,6 @@
 #include "upstream/pool.h"
 #include <errno.h>
 #include <stdlib.h>
-#include "base/hash.h"
 
 struct fgw_uconn {
     struct fgw_link link;                    /* in ep.open while it has room */
@@ -240,15 +239,6 @@ static void conn_timeout(struct fgw_timer *t)
 }
 
 /* ---- dialing ---- */
-static struct fgw_mux *dial_h1(struct fgw_pool *p, const struct fgw_endpoint *e, const struct fgw_mux_user *user)
-{
-    struct fgw_mux *m = fgw_h1_client_dial(p->env->h1, (const struct sockaddr *)e->addr, e->addr_len, &p->limits, user);
-    if (!m || !p->tls || fgw_tls_dial(p->tls, fgw_h1_client_conn(m), fgw_hash_xxh3(e->addr, e->addr_len), e->name) == 0) return m;
-    m->ops->close(m);
-    errno = ENOMEM;
-    return NULL;
-}
-const struct fgw_dialer fgw_dial_h1 = {"h1", dial_h1};
 
 static bool dial(struct fgw_ep *e, struct fgw_lease *asker)
 {
@@ -459,8 +449,7 @@ void fgw_pool_transport(struct fgw_pool *p, struct fgw_tls_client *tls)
 {
     if (fgw_tls_client_same(p->tls, tls)) return;      /* the one that is here keeps its sessions */
     struct fgw_tls_client *before = p->tls;
-    p->tls = tls ? fgw_tls_client_ref(tls) : NULL;
-    fgw_tls_client_unref(before);
+    p->tls = tls ? fgw_tls_client_ref(tls) : NULL, fgw_tls_client_unref(before);
     fgw_pool_ref(p);                                   /* telling a waiter may let go of the pool */
     fgw_pool_cut(p);
     feed(p);
