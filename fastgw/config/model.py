@@ -42,7 +42,8 @@ from .model_types import (
 
 __all__ = [
     "AccessLog", "Admin", "Answer", "Balance", "Certificate", "ClientAuth", "Concurrency", "Config", "Endpoint",
-    "ErrorLog", "HeaderEdits", "Headers", "Http2Limits", "LimitTable", "Limits", "Listener", "Log", "Match", "Normalize", "Plugins",
+    "ErrorLog", "HeaderEdits", "Headers", "Http2Limits", "LimitTable", "Limits", "Listener", "Log", "Match",
+    "Normalize", "Plugins",
     "Pool", "Queue", "RateLimit", "Redirect", "Route", "RouteLimits", "RouteTimeouts", "Static", "Step", "Timeouts",
     "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls",
 ]  # fmt: skip
