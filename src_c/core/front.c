@@ -33,12 +33,12 @@ static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
 }
 
-/* HTTP/2 by prior knowledge. */
+/* HTTP/2 by prior knowledge: in plain text only, over TLS it is agreed by ALPN (RFC 9113 section 3.2). */
 static const struct fgw_demux_user front_user;
 static bool front_other(struct fgw_demux *d, struct fgw_conn *conn)
 {
     struct fgw_front *f = d->owner;
-    struct fgw_demux *to = f->l->h2.on ? fgw_h2_server_adopt(&f->l->w->h2, conn, &f->l->limits, &f->l->h2, &front_user, f, &d->peer) : NULL;
+    struct fgw_demux *to = f->l->h2.on && !d->peer.tls ? fgw_h2_server_adopt(&f->l->w->h2, conn, &f->l->limits, &f->l->h2, &front_user, f, &d->peer) : NULL;
     if (to) f->demux = to;
     return to != NULL;
 }

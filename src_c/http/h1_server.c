@@ -154,16 +154,13 @@ static enum fgw_err connect_refused(const struct fgw_head *h)
 static FGW_RARE bool other(struct fgw_h1_server *s)
 {
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    uint32_t n = fgw_conn_in_len(&s->conn), k = n < sizeof preface - 1 ? n : sizeof preface - 1;
+    uint32_t n = fgw_conn_in_len(&s->conn), k = n < 24 ? n : 24;
     if (!s->demux.user->other || s->draining || memcmp(fgw_conn_in(&s->conn), preface, k) != 0) return false;
-    if (k < sizeof preface - 1) {
-        if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
-        return true;
-    }
+    if (s->in == IN_IDLE) s->in = IN_HEAD, server_read_timer(s, s->lim->head_ms);
+    if (k < 24) return true;
     if (!s->demux.user->other(&s->demux, &s->conn)) return false;
     s->in = IN_CLOSED;
-    fgw_timer_cancel(&s->env->loop->wheel, &s->read_timer);
-    fgw_timer_cancel(&s->env->loop->wheel, &s->write_timer);
+    server_read_timer(s, 0);
     fgw_link_remove(&s->ready.link);
     fgw_job_add(&s->env->loop->dead, &s->dead);
     return true;

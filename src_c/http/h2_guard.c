@@ -41,6 +41,9 @@ int fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *us
     case NGHTTP2_CONTINUATION:
         if (++h->guard.continuations > CONTINUATIONS_MAX) return fgw_h2_trip(h, FGW_E_H2_CONTINUATION, NGHTTP2_ENHANCE_YOUR_CALM);
         return hd->length ? 0 : empty(h);
+    case NGHTTP2_PRIORITY:                             /* nghttp2 no longer reads them */
+        if (!hd->stream_id) return fgw_h2_trip(h, FGW_E_H2_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
+        /* fallthrough */
     default:                                           /* SETTINGS, PING, WINDOW_UPDATE, RST_STREAM, priorities; of unknown types nghttp2 skips the bytes */
         return fgw_h2_spend(h, FGW_H2_CONTROL) ? 0 : fgw_h2_trip(h, FGW_E_H2_CONTROL, NGHTTP2_ENHANCE_YOUR_CALM);
     }
