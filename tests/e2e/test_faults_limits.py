@@ -136,7 +136,7 @@ def test_out_of_memory_is_refused_and_survived(gw: Gateway) -> None:
         until(lambda: small(gw) == 200, "served again")
         reasons = {row.get("reason") for row in rows(log, 1)}
         assert worker_of(gw) == pid and not gw.lines("worker ended"), "it died"
-        assert seen <= {0, 200, 502, 503}
+        assert seen <= {0, 200, 502, 503, 504}  # 504: six hundred dials at once overflow the backlog of the origin
         assert "no_memory" in reasons
 
 

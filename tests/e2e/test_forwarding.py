@@ -90,7 +90,7 @@ CHAINS = [
     (["X-Forwarded-For: 10.0.0.9, 10.1.2.3"], "10.0.0.9"),
     (["X-Forwarded-For: 2001:db8:2::5"], "2001:db8:2::5"),
     (["X-Forwarded-For: 2001:db8:2::5, 2001:db8:1::7"], "2001:db8:2::5"),
-    (["X-Forwarded-For: [2001:db8:2::5], 10.0.0.1"], "[2001:db8:2::5]"),
+    (["X-Forwarded-For: [2001:db8:2::5], 10.0.0.1"], "2001:db8:2::5"),
     (["X-Forwarded-For: 6.6.6.6, unknown"], TRUSTED),
     (["X-Forwarded-For: 6.6.6.6, unknown, 10.0.0.1"], "10.0.0.1"),
     (["X-Forwarded-For: "], TRUSTED),

@@ -49,7 +49,7 @@ def line_rows() -> list[Row]:
     rows = [Row(f"line {b.decode('latin-1')!r}", line(b) + HIDDEN) for b in bad]
     for version in (b"2.0", b"0.9", b"3.0", b"1.2", b"9.9", b"0.0"):
         rows.append(Row(f"version {version.decode()}", line(b"GET /P HTTP/" + version) + HIDDEN, (505,)))
-    rows.append(Row("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (505,)))
+    rows.append(Row("the preface of HTTP/2, not whole", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r", (505,)))
     rows.append(Row("HTTP/0.9", b"GET /P\r\n"))
     rows.append(Row("two empty lines first", b"\r\n\r\n" + line(b"GET /P HTTP/1.1") + HIDDEN))
     rows.append(Row("LF first", b"\n" + line(b"GET /P HTTP/1.1") + HIDDEN))

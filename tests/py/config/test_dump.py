@@ -56,7 +56,7 @@ def test_every_default_is_told_in_its_unit() -> None:
     shown = loads('listeners: {w: {bind: "127.0.0.1:1"}}').effective()
     assert shown["timeouts"]["head"] == "10s"
     assert shown["limits"]["head"] == "64KiB" and shown["limits"]["body"] == "off"
-    assert shown["listeners"] == {"w": {"bind": ["127.0.0.1:1"], "proxy_protocol": False}}
+    assert shown["listeners"] == {"w": {"bind": ["127.0.0.1:1"], "proxy_protocol": False, "http2": True}}
     assert shown["log"]["error"] == {"level": "info", "to": "stderr"} and shown["workers"] == "auto"
 
 
