@@ -25,7 +25,7 @@ from fastgw._tls import inspect
 from fastgw.config.load import Loaded, format_of, load, loads
 from fastgw.config.model import Config
 from fastgw.errors import ConfigErrors
-from fastgw.plugin.catalogue import Catalogue, examine
+from fastgw.plugin.catalogue import Catalogue, examine, steps
 from fastgw.snapshot.compile import SnapshotError, compile
 from fastgw.upstream.spec import ClusterSpec, Member
 
@@ -62,7 +62,7 @@ def read(request: ch.Build) -> Loaded:
 
 def plugins_of(loaded: Loaded) -> Catalogue:
     """The plugins, loaded on trial: this process never has more rights than workers will. ConfigErrors."""
-    if not any(step.use for route in loaded.config.routes.values() for step in route.chain):
+    if next(steps(loaded.config), None) is None:
         return Catalogue()
     try:
         user, group = find(loaded.config.user or "", loaded.config.group or "")
