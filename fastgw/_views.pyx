@@ -6,6 +6,7 @@ the hook has ended well. A view whose exchange is over raises ExchangeOver.
 """
 
 import json
+from collections import namedtuple
 from collections.abc import Mapping
 
 cimport cython
@@ -17,6 +18,10 @@ from fastgw._fields cimport OUT, REPLY, Headers, Lists, Tags, headers_new, put
 from fastgw._fields import ExchangeOver
 
 cdef int alive = 0
+
+ClientCertificate = namedtuple("ClientCertificate", "subject cn fingerprint uris dns not_after")
+ClientCertificate.__doc__ = """What a client's verified certificate says: its subject (RFC 2253), common name, SHA-256 as 64 hex digits, URI and
+DNS names, and its end in Unix time."""
 
 
 cdef inline str text(c.fgw_str s):
@@ -81,6 +86,17 @@ cdef class Request(Lists):
     def client(self) -> str:
         """The client's address: the peer's, or what trusted proxies say."""
         return text(self.alive().client)
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        """The client's own, where the listener asks for one (`tls.client_auth`) and it was verified."""
+        cdef c.fgw_req *r = self.alive()
+        if r.peer is NULL or r.peer.identity is NULL:
+            return None
+        cdef const c.fgw_identity *i = r.peer.identity
+        return ClientCertificate(
+            text(i.subject), text(i.cn), text(i.fingerprint), tuple(text(i.uris[n]) for n in range(i.nuris)),
+            tuple(text(i.dns[n]) for n in range(i.ndns)), i.not_after)
 
     @property
     def request_id(self) -> str:

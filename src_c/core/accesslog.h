@@ -27,6 +27,7 @@ struct fgw_log_facts {
     uint64_t upstream_us;         /* from lease asked to reply head; 0: none */
     uint64_t bytes_in, bytes_out; /* body bytes */
     struct fgw_str client;        /* address text */
+    struct fgw_str subject;       /* of its verified certificate; in JSON only */
     struct fgw_str method, target, host, user_agent, referer, request_id;
     struct fgw_str listener, route, upstream, endpoint;   /* empty: none */
     struct fgw_str limit, limit_dry;      /* the limit that refused; one that only would have (dry_run) */

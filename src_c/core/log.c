@@ -1,6 +1,7 @@
 /* What is told of an exchange when it ends; and what is copied when it lets go of its head early. */
 #include "core/exchange.h"
 #include "core/accesslog.h"
+#include "io/tls_cert.h"
 
 static struct fgw_str field(const struct fgw_exchange *x, enum fgw_field_id id)
 {
@@ -47,7 +48,8 @@ void fgw_exchange_log(struct fgw_exchange *x)
     if (format == FGW_LOG_OFF) return;
     struct fgw_log_facts f = {.time = &w->log_time, .wall_ns = x->start_wall, .duration_us = us, .bytes_in = x->bytes_in, .bytes_out = x->bytes_out,
                               .upstream_us = x->upstream_ns && x->head_ns > x->upstream_ns ? (x->head_ns - x->upstream_ns) / 1000 : 0,
-                              .client = r->client, .method = r->method, .host = r->host, .request_id = r->request_id,
+                              .client = r->client, .subject = r->peer && r->peer->identity ? r->peer->identity->subject : FGW_STR(""),
+                              .method = r->method, .host = r->host, .request_id = r->request_id,
                               .target = x->msg ? fgw_head_target(&x->msg->head) : r->target.path,
                               .user_agent = field(x, FGW_H_USER_AGENT), .referer = field(x, FGW_H_REFERER), .listener = r->listener,
                               .route = x->snap ? r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("") : r->path_out,

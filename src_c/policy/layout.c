@@ -100,7 +100,7 @@ static bool str_ok(struct look *k, const void *p) { return text_ok(k, *(const st
 static bool part_ok(struct look *k, const void *p)
 {
     const struct fgw_l_part *x = p;
-    MUST(x->kind <= FGW_PART_ROUTE, "a template has an unknown part");
+    MUST(x->kind < FGW_PARTS, "a template has an unknown part");
     MUST(x->kind != FGW_PART_PARAM || x->param < k->nparams, "a template names a parameter that is not there");
     return texts_part(k, x);
 }

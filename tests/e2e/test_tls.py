@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import re
 import socket
 import ssl
@@ -16,6 +17,8 @@ import pytest
 
 from tests.tls_files import Files, make
 
+from . import peers
+from .plugged import PLUGINS
 from .supervised import Gateway, Origin, gateway, until
 
 CONFIG = """
@@ -251,6 +254,39 @@ def own(site: Site, tmp_path: Path) -> Iterator[Site]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with gateway(tmp_path) as gw:
         yield Site(gw, site.ca, site.alice, site.stranger, site.old, site.origin)
+
+
+def test_who_the_client_is(own: Site, tmp_path: Path) -> None:
+    """In a template, in a plugin and in the log; nothing of it for one who shows no certificate."""
+    bob = make(tmp_path / "bob", "bob", "URI:spiffe://d.test/bob,DNS:bob.test", own.ca)
+    with peers.origin(peers.tell) as up:
+        own.gw.start(f"""
+listeners:
+  web: {{bind: "127.0.0.1:0", tls: {{certificates: [{{cert: a.pem, key: a.key}}],
+         client_auth: {{mode: request, ca: ca.pem}}}}}}
+upstreams: {{up: {{endpoints: ["{up.address}"]}}}}
+plugins: {{path: ["{PLUGINS}"]}}
+log: {{access: {{to: "{own.gw.folder}/access.log"}}}}
+routes:
+  all:
+    match: {{prefix: /}}
+    chain:
+      - headers: {{set: {{x-who: "{{client.certificate.subject}}|{{client.certificate.uri}}"}}}}
+      - use: road:Certificate
+    to: up
+""").ready()
+        told = []
+        for who in (bob, None):
+            with own.connect(own.context(who)) as sock:
+                seen = json.loads(get(sock, "/", "x-who: root\r\n"))["fields"]
+                told.append((seen["x-who"], seen["x-certificate"]))
+    assert told == [
+        (["CN=bob|spiffe://d.test/bob"], ["('bob', ('spiffe://d.test/bob',), ('bob.test',), 64)"]),
+        (["|"], ["None"]),
+    ]
+    log = own.gw.folder / "access.log"
+    until(lambda: log.read_text().count("\n") == 2, "two lines")
+    assert [json.loads(line).get("client_subject") for line in log.read_text().splitlines()] == ["CN=bob", None]
 
 
 def serial(site: Site) -> str:
