@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from .model_limits import Http2Limits, Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
-from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
+from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls, Watch
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
@@ -308,6 +308,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
+    watch: Annotated[Watch, option("Files that are brought into use when they change.")] = Watch()
     user: Annotated[
         Account | None,
         option(

@@ -51,11 +51,13 @@ def digests(config: Config) -> dict[str, str]:
     return found
 
 
-def read(request: ch.Build) -> Loaded:
-    """The document at the path, or the kept one in its place. ConfigErrors."""
+def read(request: ch.Build, present: bytes | None) -> Loaded:
+    """The document at the path, or the present or the kept one in its place. ConfigErrors."""
+    path = Path(request.path)
+    if present is not None:
+        return loads(present.decode(), request.path, format_of(path), base=path.parent)
     if not request.document:
         return load(request.path)
-    path = Path(request.path)
     text = Path(request.document).read_text(encoding="utf-8")
     return loads(text, request.document, format_of(path), base=path.parent)
 
@@ -104,6 +106,8 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
         document=loaded.text.encode(),
         warnings=[warning.render() for warning in loaded.warnings],
         certificates=certificates(config),
+        files=loaded.files,
+        watch_ms=config.watch.certificates,
         effective=msgspec.json.encode(loaded.effective()),
     )
 
@@ -118,9 +122,11 @@ def certificates(config: Config) -> list[CertSpec]:
     return found
 
 
-def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
+def build(
+    request: ch.Build, slots_state: bytes, before: bytes, present: bytes | None = None
+) -> tuple[Plan, int, dict[int, bytes]]:
     """The plan, the root's hash, and all segments with the root among them. ConfigErrors, SnapshotError."""
-    loaded = read(request)
+    loaded = read(request, present)
     return make(loaded, request.generation, slots_state, before, plugins_of(loaded))
 
 
@@ -148,8 +154,7 @@ def send(sock: socket.socket, frame: ch.Frame, fds: list[int]) -> None:
 def answer(sock: socket.socket, request: ch.Build, states: list[int]) -> None:
     """Build and send the outcome, whatever it is."""
     try:
-        slots_state, before = (read_memfd(fd) for fd in states)
-        made, root, segments = build(request, slots_state, before)
+        made, root, segments = build(request, *(read_memfd(fd) for fd in states))
     except (ConfigErrors, SnapshotError, OSError) as e:
         send(sock, ch.Built(ok=False, errors=cut(str(e).splitlines())), [])
         return
@@ -178,7 +183,7 @@ def child(sock: socket.socket, data: bytes, fds: list[int]) -> None:
     _process.set_title("fastgw: build", "fastgw-build")
     _process.pdeathsig(signal.SIGKILL)
     request = msgspec.msgpack.decode(data, type=ch.BuildFrame)
-    if not isinstance(request, ch.Build) or len(fds) != 2:
+    if not isinstance(request, ch.Build) or len(fds) not in (2, 3):
         raise ValueError("not a request for a build")
     answer(sock, request, fds)
 

@@ -28,11 +28,13 @@ from .slots import SlotTable
 from .snapshot import Plan, Snapshot
 from .sockets import BindError
 from .state import LastGood, runtime_directory
+from .watch import FileWatch
 
 NO_OBJECTS = msgspec.msgpack.encode({})
 NAMES_WAIT = 2.0
 LIVE_TIMEOUT = 1.0
 EMPTY_TIMEOUT = 1.0
+FILES_TOLD = 10
 
 
 class Admin(Protocol):
@@ -63,16 +65,18 @@ class Gateway:
         self.fleet = Fleet(self.shm, self.listeners, self.log, on_exit=self._forget_held)
         self.reloader = Reloader(self.fleet, self.log, self.build, self.stage, self.adopt, self.abandon)
         self.admin = make_admin(self)
+        self.watch = FileWatch(self._renewed)
         self.kept, self._kept = LastGood(path), b""
         self.stopping = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- a snapshot's way into use
-    async def build(self, generation: int, document: Path | None = None) -> Snapshot:
-        """Load and compile in a child. ReloadError."""
+    async def build(self, generation: int, renew: bool = False, document: Path | None = None) -> Snapshot:
+        """Load and compile in a child; renew: the present document, with the files that it names. ReloadError."""
         request = ch.Build(str(self.path), generation, str(document or ""))
         current = self.fleet.current
-        snapshot = await self.builder.build(request, self._slots_state, current.plan.objects if current else NO_OBJECTS)
+        objects, present = (current.plan.objects, current.plan.document) if current else (NO_OBJECTS, None)
+        snapshot = await self.builder.build(request, self._slots_state, objects, present if renew else None)
         return snapshot.sharing(current)
 
     def count(self, snapshot: Snapshot) -> int:
@@ -138,9 +142,14 @@ class Gateway:
             self._spawn(self._leave(leaving))
         for warning in plan.warnings:
             self.log.warning("configuration", warning=warning)
+        self.watch.follow(plan.files, plan.watch_ms / 1000)
         if plan.document != self._kept:
             self._kept = plan.document
             self._spawn(self._keep(plan.document))
+
+    def _renewed(self, files: list[str]) -> None:
+        self.log.info("certificate files changed", files=files[:FILES_TOLD], changes=len(files))
+        self.reloader.request(renew=True)
 
     def _forget_held(self, column: int) -> None:
         """A worker is dead: what it held of upstreams and plugins, nobody holds any more."""

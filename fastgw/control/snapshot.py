@@ -11,6 +11,7 @@ from fastgw.config.model import Admin, Log
 from fastgw.upstream.spec import ClusterSpec
 
 from .listeners import ListenerSpec
+from .watch import Signature
 
 
 class CertSpec(Struct, frozen=True, array_like=True):
@@ -39,6 +40,8 @@ class Plan(Struct, frozen=True, array_like=True):
     document: bytes  # the configuration as written, references unexpanded: what is kept as last good
     warnings: list[str] = []
     certificates: list[CertSpec] = []
+    files: dict[str, Signature] = {}  # that certificates and keys were read from
+    watch_ms: int = 0  # how often they are looked at; 0: never
     effective: bytes = b"{}"  # JSON: the configuration with its defaults, references unexpanded
 
 
