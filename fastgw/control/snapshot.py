@@ -21,6 +21,14 @@ class CertSpec(Struct, frozen=True, array_like=True):
     not_after: int
 
 
+class PluginSpec(Struct, frozen=True, array_like=True):
+    """One plugin of the configuration. hooks: the kinds that it has."""
+
+    name: str
+    use: str
+    hooks: tuple[str, ...]
+
+
 class Plan(Struct, frozen=True, array_like=True):
     """What the supervisor itself needs of a configuration. Routes are not in it: only workers need them."""
 
@@ -39,6 +47,7 @@ class Plan(Struct, frozen=True, array_like=True):
     document: bytes  # the configuration as written, references unexpanded: what is kept as last good
     warnings: list[str] = []
     certificates: list[CertSpec] = []
+    plugins: list[PluginSpec] = []
     effective: bytes = b"{}"  # JSON: the configuration with its defaults, references unexpanded
 
 
