@@ -33,13 +33,13 @@ from . import channel as ch
 from .identity import IdentityError, become, find
 from .listeners import ListenerSpec
 from .slots import SlotTable
-from .snapshot import CertSpec, Plan, changed, read_memfd, root_hash
+from .snapshot import CertSpec, Plan, PluginSpec, changed, read_memfd, root_hash
 
 MEMFDS_PER_FRAME = 32
 
 
 def digests(config: Config) -> dict[str, str]:
-    """"kind name" → a digest of that object's settings; all that is not a named object is "settings"."""
+    """ "kind name" → a digest of that object's settings; all that is not a named object is "settings"."""
     encode = msgspec.msgpack.encode
     found = {
         f"{kind} {name}": hashlib.sha256(encode(value)).hexdigest()[:16]
@@ -108,6 +108,7 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
         certificates=certificates(config),
         files=loaded.files,
         watch_ms=config.watch.certificates,
+        plugins=[PluginSpec(each.name, each.use, each.kinds) for each in plugins.entries()],
         effective=msgspec.json.encode(loaded.effective()),
     )
 

@@ -132,9 +132,10 @@ class Drained(Frame, frozen=True, array_like=True, tag=True):
 
 
 class Live(Reply, frozen=True, array_like=True, tag=True, kw_only=True):
-    """Counts of what the engine holds, by name."""
+    """Counts of what the engine and the host of hooks hold, by name; instances of plugins, by the plugin's name."""
 
     counts: dict[str, int]
+    plugins: dict[str, int] = {}
 
 
 class Log(Frame, frozen=True, array_like=True, tag=True):

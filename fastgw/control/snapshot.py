@@ -22,6 +22,14 @@ class CertSpec(Struct, frozen=True, array_like=True):
     not_after: int
 
 
+class PluginSpec(Struct, frozen=True, array_like=True):
+    """One plugin of the configuration. hooks: the kinds that it has."""
+
+    name: str
+    use: str
+    hooks: tuple[str, ...]
+
+
 class Plan(Struct, frozen=True, array_like=True):
     """What the supervisor itself needs of a configuration. Routes are not in it: only workers need them."""
 
@@ -42,6 +50,7 @@ class Plan(Struct, frozen=True, array_like=True):
     certificates: list[CertSpec] = []
     files: dict[str, Signature] = {}  # that certificates and keys were read from
     watch_ms: int = 0  # how often they are looked at; 0: never
+    plugins: list[PluginSpec] = []
     effective: bytes = b"{}"  # JSON: the configuration with its defaults, references unexpanded
 
 

@@ -48,7 +48,7 @@ class WorkerMain:
         self.refused: list[str] = []  # segments, until Prepare asks
         self.drain_ms = ORPHAN_DRAIN_MS
         self.loop = asyncio.get_running_loop()
-        host = Host(self.loop, self.plugin_failed)
+        self.host = host = Host(self.loop, self.plugin_failed)
         host.blocked = self.plugin_blocked
         self.engine.host = host
         self.plugins = Instances(host, self.engine.report)
@@ -175,7 +175,8 @@ class WorkerMain:
             self.on_term()
 
     def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
-        self.reply(ch.Live(seq=frame.seq, counts=self.engine.live()))
+        counts = self.engine.live() | {f"hooks_{name}": n for name, n in self.host.live().items()}
+        self.reply(ch.Live(seq=frame.seq, counts=counts, plugins=self.plugins.counts()))
 
     # -- the end
     def drain(self, frame: ch.Drain, fds: list[int]) -> None:

@@ -10,6 +10,7 @@ when it was long.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,10 @@ class Instances:
         self._bound: set[int] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         host.released = self._released
+
+    def counts(self) -> dict[str, int]:
+        """Instances by the plugin's name: more than one while a request holds an older configuration's."""
+        return dict(Counter(plugin.name for plugin in self._plugins.values()))
 
     # -- one configuration
     async def prepare(self, specs: Sequence[PluginSpec]) -> None:
