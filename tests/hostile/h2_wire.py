@@ -56,6 +56,7 @@ class Heard:
     last: list[int] = field(default_factory=list)
     resets: dict[int, int] = field(default_factory=dict)
     status: dict[int, int] = field(default_factory=dict)
+    fields: dict[int, Fields] = field(default_factory=dict)
     interim: dict[int, list[int]] = field(default_factory=dict)
     body: dict[int, bytes] = field(default_factory=dict)
     trailers: dict[int, Fields] = field(default_factory=dict)
@@ -147,7 +148,7 @@ class Hostile:
             if 100 <= status < 200:
                 h.interim.setdefault(stream, []).append(status)
             elif status:
-                h.status[stream] = status
+                h.status[stream], h.fields[stream] = status, fields
             else:
                 h.trailers[stream] = fields
         elif isinstance(one, DataFrame):
