@@ -252,6 +252,13 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: Annotated[int, count("The higher wins before anything else is compared.", ge=-10_000, le=10_000)] = 0
     strip_prefix: Annotated[bool, option("Forward the path without match.prefix.")] = False
     chain: Annotated[tuple[Step, ...], option("Steps, in order; their reply parts run in reverse.")] = ()
+    grpc: Annotated[
+        bool,
+        option(
+            "This route carries gRPC: its calls are counted by status, and `check` looks whether they can get through. "
+            "What else is done for a call is done on every route; see docs/grpc.md."
+        ),
+    ] = False
     timeouts: Annotated[RouteTimeouts, option("Timeouts of this route.")] = RouteTimeouts()
     limits: Annotated[RouteLimits, option("Limits of this route.")] = RouteLimits()
     to: Annotated[
