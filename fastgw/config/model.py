@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from .model_limits import Http2Limits, Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
-from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
+from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls, Watch
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
@@ -79,7 +79,10 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: Annotated[Tls | None, option("Speak TLS here: HTTPS. Unset: plain HTTP.")] = None
     http2: Annotated[
         bool,
-        option("HTTP/2 without TLS is served to clients that begin with it (prior knowledge). `Upgrade: h2c` is not."),
+        option(
+            "HTTP/2 is served: over TLS to clients that ask for it (ALPN), else to those that begin with it (prior "
+            "knowledge). `Upgrade: h2c` is not."
+        ),
     ] = True
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 
@@ -104,7 +107,10 @@ class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_requests: Annotated[int, count("Requests after which a connection is not used again.", off=True)] = 0
     max_streams: Annotated[
         int,
-        count("HTTP/2: most requests at once on a connection, if the server allows as many; then another is opened.", le=10_000),
+        count(
+            "HTTP/2: most requests at once on a connection, if the server allows as many; then another is opened.",
+            le=10_000,
+        ),
     ] = 100
 
 
@@ -135,8 +141,8 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     protocol: Annotated[
         Literal["h1", "h2", "auto"],
         option(
-            "What is spoken to it. h1: HTTP/1.1. h2: HTTP/2, in plain text at once (prior knowledge), over TLS only if it "
-            "agrees by ALPN. auto: over TLS, what it chooses of both."
+            "What is spoken to it. h1: HTTP/1.1. h2: HTTP/2, in plain text at once (prior knowledge), over TLS only if "
+            "it agrees by ALPN. auto: over TLS, what it chooses of both."
         ),
     ] = "h1"
     pool: Annotated[Pool, option("Connections kept.")] = Pool()
@@ -260,6 +266,13 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: Annotated[int, count("The higher wins before anything else is compared.", ge=-10_000, le=10_000)] = 0
     strip_prefix: Annotated[bool, option("Forward the path without match.prefix.")] = False
     chain: Annotated[tuple[Step, ...], option("Steps, in order; their reply parts run in reverse.")] = ()
+    grpc: Annotated[
+        bool,
+        option(
+            "This route carries gRPC: its calls are counted by status, and `check` looks whether they can get through. "
+            "What else is done for a call is done on every route; see docs/grpc.md."
+        ),
+    ] = False
     timeouts: Annotated[RouteTimeouts, option("Timeouts of this route.")] = RouteTimeouts()
     limits: Annotated[RouteLimits, option("Limits of this route.")] = RouteLimits()
     to: Annotated[
@@ -316,6 +329,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
+    watch: Annotated[Watch, option("Files that are brought into use when they change.")] = Watch()
     user: Annotated[
         Account | None,
         option(

@@ -28,8 +28,8 @@ class Http2Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     control_frames: Annotated[
         int,
         count(
-            "PING, SETTINGS, WINDOW_UPDATE and other frames without content in ten seconds. Each DATA frame sent "
-            "allows two more.",
+            "PING, SETTINGS, WINDOW_UPDATE and other frames without content in ten seconds. Each DATA or HEADERS "
+            "frame sent allows two more.",
             off=True,
         ),
     ] = 1_000
@@ -68,8 +68,12 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "auto"
     connection_requests: Annotated[
-        int, count("Most requests on one client connection before it is closed.", off=True)
-    ] = 10_000
+        int,
+        count(
+            "Most requests on one client connection before it is closed; beside it timeouts.connection bounds it.",
+            off=True,
+        ),
+    ] = 0
     buffer_high: Annotated[
         int,
         size(

@@ -93,7 +93,9 @@ def upstream(conv: "Converter", value: Upstream, node: Node, path: str) -> None:
     tls = value.tls
     if tls is None and value.protocol == "auto":
         fault = Fault(
-            "FGW1212", "`protocol: auto` without `tls`: plain text has no way to agree on one", expected="h1, h2, or `tls`"
+            "FGW1212",
+            "`protocol: auto` without `tls`: plain text has no way to agree on one",
+            expected="h1, h2, or `tls`",
         )
         conv.fail(node.get("protocol") or node, f"{path}.protocol", fault)
     if tls is None or not tls.verify or tls.server_name is not None or node.get("tls") is None:

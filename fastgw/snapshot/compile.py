@@ -43,7 +43,7 @@ class SlotGiver(Protocol):
 
     def stats_slot(self, kind: str, name: str) -> int:
         """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit",
-        "plugin" or "tls" (a listener's)."""
+        "plugin", "tls" (a listener's) or "grpc" (a route's)."""
 
 
 class Slots:
@@ -168,11 +168,12 @@ def _cidr(text: str) -> Mapping[str, int]:
 def _listener(
     w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments, plugins: Plugins
 ) -> Mapping[str, int | Span]:
-    routes, tls = routes_of(config, name), config.listeners[name].tls
+    routes, mine = routes_of(config, name), config.listeners[name]
+    tls = mine.tls
     return {
         "name": w.text(name),
         "id": slots.listener_id(name),
-        "tls_seg": 0 if tls is None else 1 + segments.keep(tls_segment(tls, config.timeouts.handshake)),
+        "tls_seg": 0 if tls is None else 1 + segments.keep(tls_segment(tls, config.timeouts.handshake, mine.http2)),
         "tls_slot": 0 if tls is None else slots.stats_slot("tls", name),
         "routes_seg": segments.keep(routes_segment(config, routes, slots, plugins)),
         "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
@@ -207,7 +208,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
     return w.finish()
 
 
-def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
+def tls_segment(tls: Tls, handshake_ms: int, http2: bool) -> tuple[int, bytes]:
     """The segment of what a listener shows to clients: private keys are in it. With its hash."""
     w, auth = SegmentWriter(_layout.SEG_TLS, "tls"), tls.client_auth
     read = [(each, inspect(each.cert.encode())) for each in tls.certificates]
@@ -221,6 +222,7 @@ def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
         "ca": w.text(auth.ca or "" if auth.mode != "none" else ""), "client_auth": AUTH[auth.mode],
         "ciphers": w.text(tls.ciphers), "min_version": VERSIONS[tls.min_version],
         "handshake_ms": handshake_ms, "strict_names": int(tls.unknown_names == "refuse"), "tickets": int(tls.tickets),
+        "http2": int(http2),
     })  # fmt: skip
     return w.finish()
 
@@ -320,6 +322,7 @@ def _route_fields(
         "first_byte_ms": _first(route.timeouts.first_byte, 0),
         "read_idle_ms": _first(route.timeouts.idle, 0),
         "body_max": _first(route.limits.body, 0),
+        "grpc_slot": slots.stats_slot("grpc", name) if route.grpc else 0,
     }  # fmt: skip
     match to:
         case Static():

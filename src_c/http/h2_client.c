@@ -123,9 +123,7 @@ static int before_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_conn *h = user;
     struct fgw_h2_stream *s = f->hd.type == NGHTTP2_HEADERS ? nghttp2_session_get_stream_user_data(ng, f->hd.stream_id) : NULL;
-    if (!s || s->mark != UINT64_MAX) return 0;
-    s->mark = h->conn.sent + h->conn.out.bytes;
-    fgw_h2_refund(h);
+    if (s && s->mark == UINT64_MAX) s->mark = h->conn.sent + h->conn.out.bytes;
     return 0;
 }
 
@@ -197,7 +195,7 @@ static void mux_close(struct fgw_mux *m)
 {
     struct fgw_h2_client *c = of(m);
     m->no_more = true;
-    c->told = c->closing = true;
+    c->told = true;
     if (c->h.state == FGW_H2_DIALING) fgw_conn_kill(&c->h.conn);
     else fgw_h2_later(&c->h);
 }

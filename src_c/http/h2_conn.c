@@ -234,11 +234,13 @@ static int on_invalid(nghttp2_session *ng, const nghttp2_frame *f, int error, vo
     return f->hd.stream_id && !nghttp2_session_get_stream_user_data(ng, f->hd.stream_id) ? fgw_h2_wasted(h) : 0;
 }
 
-/* nghttp2 found the fault itself: what it says last is all there is to say. */
+/* gRPC's ends open a stream's window with every call, whatever is answered. And where nghttp2 found a fault itself, what it says last is
+ * all there is to say. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_conn *h = user;
     (void)ng;
+    if (f->hd.type == NGHTTP2_HEADERS) fgw_h2_refund(h);
     if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code && !h->fault) h->fault = FGW_E_H2_PROTOCOL, h->code = f->goaway.error_code;
     return 0;
 }

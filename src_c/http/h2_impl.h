@@ -7,6 +7,7 @@
 #ifndef FGW_HTTP_H2_IMPL_H
 #define FGW_HTTP_H2_IMPL_H
 #include <nghttp2/nghttp2.h>
+#include "http/grpc.h"
 #include "http/h2.h"
 
 enum { FGW_H2_LOOK_MS = 500,             /* how often streams are looked over */
@@ -85,6 +86,7 @@ struct fgw_h2_stream {
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
     bool released, closed, freed;
+    bool grpc;                       /* a call: our own answers are in its form, and either side may be silent for long */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
@@ -144,7 +146,7 @@ enum fgw_err fgw_h2_trailers_end(struct fgw_h2_stream *s);
 /* ---- h2_guard.c ---- */
 int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);
 bool fgw_h2_spend(struct fgw_h2_conn *h, enum fgw_h2_spent what);        /* false: past its limit, the connection is to end */
-void fgw_h2_refund(struct fgw_h2_conn *h);                               /* we sent what the peer owes frames for */
+void fgw_h2_refund(struct fgw_h2_conn *h);                               /* we sent data, or a head: the peer owes frames for it */
 int  fgw_h2_trip(struct fgw_h2_conn *h, enum fgw_err fault, uint32_t code);     /* what a callback returns then */
 void fgw_h2_look(struct fgw_timer *t);                                   /* the clock's judgement of the streams and the connection */
 
@@ -182,10 +184,8 @@ struct fgw_h2_client {
     struct fgw_job opening;              /* over memory: the dial comes through at settle */
     struct fgw_h2_stream *spare;         /* what open gives next, so that it never fails */
     uint32_t requests, peer_max;         /* peer_max: streams that the peer allows */
-    bool ready, closing, told;           /* ready: on_ready was said; closing: the pool has let go; told: on_gone was, or is not due */
-    bool roomy;                          /* on_room is due */
-    bool secure, either;                 /* TLS; HTTP/1.1 will do as well */
-    bool spoke;                          /* bytes have come */
+    bool ready, told, roomy;             /* on_ready was said; on_gone was, or is not due; on_room is due */
+    bool secure, either, spoke;          /* TLS; HTTP/1.1 will do as well; bytes have come */
 };
 static inline struct fgw_h2_client *fgw_h2_client_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_client, h); }
 extern const struct fgw_side_down fgw_h2_client_down;

@@ -90,7 +90,7 @@ static void request(struct fgw_h2_stream *s, bool end)
     struct fgw_h2_server *server = fgw_h2_server_of(s->h);
     const struct fgw_h1_limits *lim = s->h->lim;
     enum fgw_err e = fgw_h2_head_end(s, end);
-    s->head_done = true;
+    s->head_done = true, s->grpc = fgw_grpc_is(&s->m->head);
     s->body_ms = s->read_ms = fgw_h2_now(s->h);
     if (++server->requests == lim->requests_max && lim->requests_max) fgw_h2_drain(server);
     if (e) {

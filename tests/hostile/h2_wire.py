@@ -3,6 +3,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Heard:
     last: list[int] = field(default_factory=list)
     resets: dict[int, int] = field(default_factory=dict)
     status: dict[int, int] = field(default_factory=dict)
+    fields: dict[int, Fields] = field(default_factory=dict)
     interim: dict[int, list[int]] = field(default_factory=dict)
     body: dict[int, bytes] = field(default_factory=dict)
     trailers: dict[int, Fields] = field(default_factory=dict)
@@ -66,11 +68,16 @@ class Heard:
 
 
 class Hostile:
-    """A connection to `host:port` that has sent its preface and SETTINGS, unless told not to. A context manager."""
+    """A connection to `host:port`, over TLS when a context is given, that has sent its preface and SETTINGS, unless told not to."""
 
-    def __init__(self, address: str, hello: bytes = PREFACE + frame(SETTINGS, 0, 0)) -> None:
+    def __init__(
+        self, address: str, hello: bytes = PREFACE + frame(SETTINGS, 0, 0), tls: ssl.SSLContext | None = None
+    ) -> None:
         host, _, port = address.rpartition(":")
         self.sock = socket.create_connection((host, int(port)), PATIENCE)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=host)
+            assert self.sock.selected_alpn_protocol() == "h2"
         self.heard, self.rest, self.decoder, self.count = Heard(), b"", hpack.Decoder(), 0
         if hello:
             self.sock.sendall(hello)
@@ -136,12 +143,13 @@ class Hostile:
             h.pings.append(one.opaque_data)
         elif isinstance(one, HeadersFrame):
             assert "END_HEADERS" in one.flags
-            fields = [(str(n), str(v)) for n, v in self.decoder.decode(one.data)]
+            decoded = self.decoder.decode(one.data, raw=True)
+            fields = [(bytes(n).decode("latin-1"), bytes(v).decode("latin-1")) for n, v in decoded]
             status = int(dict(fields).get(":status", "0"))
             if 100 <= status < 200:
                 h.interim.setdefault(stream, []).append(status)
             elif status:
-                h.status[stream] = status
+                h.status[stream], h.fields[stream] = status, fields
             else:
                 h.trailers[stream] = fields
         elif isinstance(one, DataFrame):
