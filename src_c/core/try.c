@@ -224,7 +224,7 @@ static void on_info(struct fgw_side *s, struct fgw_msg *m)
     ENTER(s);
     struct fgw_out_field f[FGW_FIELDS_MAX];
     struct fgw_out o = {.fields = f, .nfields = fgw_msg_fields(m, f), .status = m->head.status,
-                        .reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len)};
+                        .reason = fgw_msg_reason(m)};
     if (x->rp == FGW_RP_WAIT) x->front->down->send_info(x->front, &o);
 }
 
