@@ -179,6 +179,7 @@ cdef class Deny:
             raise ValueError(f"{status} is no final status with a body")
         lines = list(headers.items() if isinstance(headers, Mapping) else headers or ())
         names = {name.lower() for name, _ in lines}
+        self.detail = b"" if problem is None else problem.encode()
         if problem is not None:
             body = json.dumps({"type": "about:blank", "status": status, "detail": problem, "reason": "denied"}) + "\n"
         if body and "content-type" not in names:
@@ -192,7 +193,7 @@ cdef class Deny:
         """Make it the exchange's own answer."""
         cdef c.fgw_req *r = request.alive()
         cdef c.fgw_fields fields
-        cdef c.fgw_str body
+        cdef c.fgw_str body, detail
         if not c.fgw_fields_copy(&r.arena, &fields, &r.reply):
             raise MemoryError("the exchange's memory is used up")
         if request.s.phase == c.FGW_HOOK_REPLY:
@@ -201,10 +202,15 @@ cdef class Deny:
             put(&r.arena, &fields, name, value, False)
         body.p, body.n = self.body, <uint32_t>len(self.body)
         body = c.fgw_arena_dup(&r.arena, body)
-        if body.p is NULL:
+        detail.p, detail.n = self.detail, <uint32_t>len(self.detail)
+        if not r.grpc:
+            detail.n = 0
+        elif detail.n:
+            detail = c.fgw_arena_dup(&r.arena, detail)
+        if body.p is NULL or detail.p is NULL:
             raise MemoryError("the exchange's memory is used up")
         r.reply = fields
-        r.answer.status, r.answer.body, r.answer.why = self.status, body, c.FGW_E_DENIED
+        r.answer.status, r.answer.body, r.answer.why, r.answer.detail = self.status, body, c.FGW_E_DENIED, detail
         return 0
 
     def __repr__(self):

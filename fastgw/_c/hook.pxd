@@ -85,6 +85,7 @@ cdef extern from "policy/req.h" nogil:
         uint16_t status
         fgw_str body
         fgw_err why
+        fgw_str detail
     struct fgw_target:
         fgw_str path
         fgw_str query
@@ -109,6 +110,7 @@ cdef extern from "policy/req.h" nogil:
         fgw_fields tags
         uint16_t status
         fgw_answer answer
+        bool_t grpc
 
 
 cdef extern from "io/loop.h" nogil:

@@ -203,6 +203,7 @@ static char *json_reply(char *p, const struct fgw_log_facts *f)
 {
     p = LIT(p, ",\"status\":");
     p = f->status >= 100 && f->status < 1000 ? three(p, f->status) : number(p, f->status);
+    if (fgw_unlikely(f->grpc)) p = number(LIT(p, ",\"grpc_status\":"), f->grpc - 1u);
     p = number(LIT(p, ",\"bytes_in\":"), f->bytes_in);
     p = number(LIT(p, ",\"bytes_out\":"), f->bytes_out);
     return millis(LIT(p, ",\"duration_ms\":"), f->duration_us);

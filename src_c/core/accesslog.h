@@ -36,6 +36,7 @@ struct fgw_log_facts {
     uint32_t ntags;
     struct fgw_fail fail;         /* code NONE: fine; else the reason word and who */
     uint16_t status;              /* 0: no answer was sent */
+    uint8_t  grpc;                /* a call of gRPC: 1 + its status; 0: it is none. In JSON only */
     uint8_t  h;                   /* HTTP's major version; 0 counts as 1 */
     uint8_t  minor;               /* HTTP/1.minor */
     uint8_t  tries;

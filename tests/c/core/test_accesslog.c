@@ -52,6 +52,16 @@ TEST(json_of_a_refused_request)
     OK(has(line_of(FGW_LOG_JSON, &f), "\"status\":0,"));
 }
 
+TEST(the_status_of_a_call)
+{
+    struct fgw_log_facts f = typical();
+    OK(!has(line_of(FGW_LOG_JSON, &f), "grpc_status"));
+    f.grpc = 1;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"status\":200,\"grpc_status\":0,\"bytes_in\":0,"));
+    f.grpc = 1 + 16;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"grpc_status\":16,"));
+}
+
 TEST(a_line_that_needs_escaping)
 {
     struct fgw_log_facts f = typical();
