@@ -99,7 +99,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Connections one worker keeps to an upstream."""
 
-    max_idle: Annotated[int, count("Most idle connections kept open.", ge=0, le=1_000_000)] = 64
+    max_idle: Annotated[int, count("Most idle connections kept open.", ge=0, le=1_000_000)] = 512
     idle_timeout: Annotated[int, duration("An idle connection is closed after this long.")] = 60 * SECOND
     max_connections: Annotated[int, count("Most connections at once.", le=1_000_000)] = 1_024
     queue: Annotated[int, count("Most requests waiting for a connection; beyond it 503.", ge=0, le=1_000_000)] = 1_024
