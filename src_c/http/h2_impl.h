@@ -50,6 +50,7 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     struct fgw_timer timer;              /* looks over all streams while there are any; else the role's */
     struct fgw_timer leave_timer;        /* between the two steps of a drain; then lingering */
     struct fgw_link streams, stirred;    /* stirred: those with something to be told or done after output */
+    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks a stream up by number for each field otherwise */
     struct fgw_h2_guard guard;
     uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
     uint64_t discarded;
@@ -95,6 +96,15 @@ static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
 }
+static inline struct fgw_h2_stream *fgw_h2_stream_at(const struct fgw_h2_conn *h, int32_t id)
+{
+    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
+}
+static inline void fgw_h2_unbind(struct fgw_h2_stream *s)                /* nghttp2 shall not name it any more */
+{
+    if (s->h->heading == s) s->h->heading = NULL;
+    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
+}
 static inline void fgw_h2_stir(struct fgw_h2_stream *s)
 {
     if (!fgw_link_in(&s->stir)) fgw_list_push(&s->h->stirred, &s->stir);
@@ -104,11 +114,12 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
-/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies, and folds names to lower case. */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies values, and names that are
+ * not ours, which it folds to lower case. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
-static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)
+static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)   /* name: lower case, and there for ever */
 {
-    return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
+    return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NO_COPY_NAME};
 }
 nghttp2_session_callbacks *fgw_h2_server_callbacks(void);                /* h2_server.c, h2_client.c; NULL: no memory */
 nghttp2_session_callbacks *fgw_h2_client_callbacks(void);

@@ -34,7 +34,8 @@ enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name,
     if (fgw_str_eq(name, FGW_STR(":path"))) return target(s, v);
     if (fgw_str_eq(name, FGW_STR(":authority"))) return fgw_h2_head_field(s, FGW_STR("host"), v);
     if (fgw_str_eq(name, FGW_STR(":scheme"))) {
-        s->scheme = fgw_str_ieq(v, FGW_STR("http")) || fgw_str_ieq(v, FGW_STR("https")) ? 1 : 2;
+        bool plain = fgw_str_eq(v, FGW_STR("https")) || fgw_str_eq(v, FGW_STR("http"));
+        s->scheme = plain || fgw_str_ieq(v, FGW_STR("https")) || fgw_str_ieq(v, FGW_STR("http")) ? 1 : 2;
         return FGW_E_NONE;
     }
     return FGW_E_BAD_REQUEST;
