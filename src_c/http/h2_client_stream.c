@@ -72,6 +72,7 @@ void fgw_h2_client_bad(struct fgw_h2_stream *s, enum fgw_err why)
 struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why)
 {
     bool processed = s->h->conn.sent > s->mark, began = s->head_done || s->infos || s->m;
+    fgw_h2_client_of(s->h)->mux.no_more = true;        /* before anybody who is told asks again */
     if (s->in_end) return (struct fgw_fail){0};
     if (!why.code) why = fgw_fail(FGW_E_INTERNAL, FGW_BY_GATEWAY);
     if (s->head_done && (why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET)) why.code = FGW_E_UPSTREAM_TRUNCATED;
