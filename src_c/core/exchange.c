@@ -263,6 +263,7 @@ void fgw_exchange_end(struct fgw_exchange *x)
     struct fgw_worker *w = x->w;
     if (x->finished) return;
     x->finished = true;
+    fgw_tunnel_end(x);
     fgw_chain_unpark(x);
     fgw_call_cancel_all(x);
     fgw_try_drop(x);

@@ -74,7 +74,8 @@ static bool queue(struct fgw_h2_stream *s, struct fgw_span b)
 static void put(struct fgw_h2_stream *s, const struct fgw_out *o, bool info, bool body)
 {
     nghttp2_nv v[FGW_FIELDS_MAX * 2 + PSEUDO_MAX];
-    const char status[3] = {(char)('0' + o->status / 100 % 10), (char)('0' + o->status / 10 % 10), (char)('0' + o->status % 10)};
+    uint16_t said = o->status == 101 ? 200 : o->status;                  /* RFC 8441 section 5: that is how CONNECT is agreed to */
+    const char status[3] = {(char)('0' + said / 100 % 10), (char)('0' + said / 10 % 10), (char)('0' + said % 10)};
     char length[24];
     size_t n = 0;
     if (o->nfields > FGW_FIELDS_MAX * 2) {
@@ -105,7 +106,12 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
 {
     struct fgw_h2_stream *s = fgw_h2_stream_of(side);
     if (mute(s) || s->out_head) return;
-    bool body = !(s->head_request || o->no_body || o->len == FGW_LEN_NONE || (o->len == FGW_LEN_KNOWN && !o->length) || o->status == 204 || o->status == 304);
+    bool agreed = o->status == 101;
+    if (agreed && !s->connect) {                       /* section 8.6: there is no 101 */
+        fgw_h2_reset(s, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    bool body = agreed || !(s->head_request || o->no_body || o->len == FGW_LEN_NONE || (o->len == FGW_LEN_KNOWN && !o->length) || o->status == 204 || o->status == 304);
     s->out_head = true;
     s->out_known = body && o->len == FGW_LEN_KNOWN, s->left = o->length;
     if (!body) s->out_end = s->eof = true, fgw_h2_stir(s);
@@ -159,7 +165,13 @@ static void finish(struct fgw_side *side)
     fgw_h2_later(s->h);
 }
 
-static void tunnel(struct fgw_side *side) { fgw_h2_reset(fgw_h2_stream_of(side), NGHTTP2_INTERNAL_ERROR); }   /* none was asked for */
+static void tunnel(struct fgw_side *side)
+{
+    struct fgw_h2_stream *s = fgw_h2_stream_of(side);
+    s->tunnel = s->connect;
+    if (!s->tunnel) fgw_h2_reset(s, NGHTTP2_INTERNAL_ERROR);             /* none was asked for */
+    else if (s->early.bytes || s->in_end) fgw_h2_stir(s), fgw_h2_later(s->h);
+}
 
 static void credit(struct fgw_side *side, uint64_t n)
 {
@@ -179,7 +191,11 @@ static void stop_reading(struct fgw_side *side, enum fgw_err why)
     fgw_h2_stream_of(side)->discard = true;
 }
 
-static void abort_(struct fgw_side *side, enum fgw_err why) { fgw_h2_reset(fgw_h2_stream_of(side), fgw_h2_code(why)); }
+static void abort_(struct fgw_side *side, enum fgw_err why)
+{
+    struct fgw_h2_stream *s = fgw_h2_stream_of(side);
+    fgw_h2_reset(s, s->tunnel ? NGHTTP2_CANCEL : fgw_h2_code(why));      /* RFC 8441 section 5: what TCP says by RST */
+}
 
 static void release(struct fgw_side *side)
 {

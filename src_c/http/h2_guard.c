@@ -55,7 +55,7 @@ static bool below(uint64_t bytes, uint32_t rate, uint64_t ms) { return rate && m
 static void look_in(struct fgw_h2_stream *s, uint64_t now)
 {
     const struct fgw_h1_limits *lim = s->h->lim;
-    if (s->in_end || !s->head_done || s->discard || s->expect || !s->side.up) return;
+    if (s->in_end || s->connect || !s->head_done || s->discard || s->expect || !s->side.up) return;
     if (s->held) {                                     /* we hold it back ourselves: the wait is not the client's */
         s->body_ms += now - s->h->looked_ms;
         if (s->body_ms > now) s->body_ms = now;

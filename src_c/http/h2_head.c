@@ -43,7 +43,7 @@ static uint32_t stash(struct fgw_h2_stream *s, const void *p, size_t n)  /* ther
     return at;
 }
 
-static enum fgw_err add_field(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value)
+enum fgw_err fgw_h2_add_field(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value)
 {
     struct fgw_msg *m = s->m;
     const struct fgw_h1_limits *lim = s->h->lim;
@@ -60,7 +60,7 @@ static enum fgw_err add_field(struct fgw_h2_stream *s, struct fgw_str name, stru
 }
 
 /* ---- pseudo fields (section 8.3.1) ---- */
-static enum fgw_err method(struct fgw_h2_stream *s, struct fgw_str v)
+enum fgw_err fgw_h2_set_method(struct fgw_h2_stream *s, struct fgw_str v)
 {
     if (v.n == 0 || v.n > METHOD_MAX) return FGW_E_BAD_METHOD;
     for (uint32_t i = 0; i < v.n; i++)
@@ -84,11 +84,15 @@ static enum fgw_err target(struct fgw_h2_stream *s, struct fgw_str v)
 
 static enum fgw_err pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str v)
 {
-    if (fgw_str_eq(name, FGW_STR(":method"))) return method(s, v);
+    if (fgw_str_eq(name, FGW_STR(":method"))) return fgw_h2_set_method(s, v);
     if (fgw_str_eq(name, FGW_STR(":path"))) return target(s, v);
-    if (fgw_str_eq(name, FGW_STR(":authority"))) return add_field(s, FGW_STR("host"), v);
+    if (fgw_str_eq(name, FGW_STR(":authority"))) return fgw_h2_add_field(s, FGW_STR("host"), v);
     if (fgw_str_eq(name, FGW_STR(":scheme"))) {
         s->scheme = fgw_str_ieq(v, FGW_STR("http")) || fgw_str_ieq(v, FGW_STR("https")) ? 1 : 2;
+        return FGW_E_NONE;
+    }
+    if (fgw_str_eq(name, FGW_STR(":protocol"))) {       /* nghttp2 sees that it comes with CONNECT, :scheme and :path */
+        s->protocol = fgw_str_ieq(v, FGW_STR("websocket")) ? FGW_H2_PROTOCOL_WEBSOCKET : FGW_H2_PROTOCOL_OTHER;
         return FGW_E_NONE;
     }
     return FGW_E_BAD_REQUEST;
@@ -125,7 +129,7 @@ int fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *na
     if (s->listed > max && !s->refuse) s->refuse = FGW_E_HEAD_TOO_LONG;
     if (s->refuse) return 0;
     struct fgw_str n = fgw_str((const char *)name, nn), v = fgw_str((const char *)value, vn);
-    s->refuse = (uint8_t)(nn && name[0] == ':' ? pseudo(s, n, v) : add_field(s, n, v));
+    s->refuse = (uint8_t)(nn && name[0] == ':' ? pseudo(s, n, v) : fgw_h2_add_field(s, n, v));
     return 0;
 }
 
@@ -208,14 +212,17 @@ enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end)
     m->head.len = s->fill;
     s->head_request = m->head.method == FGW_M_HEAD;
     if (s->refuse) return (enum fgw_err)s->refuse;
-    if (m->head.method == FGW_M_CONNECT) return connect_refused(m);
+    s->connect = m->head.method == FGW_M_CONNECT && s->protocol;
+    if (m->head.method == FGW_M_CONNECT && !s->connect) return connect_refused(m);
     if (s->scheme != 1) return FGW_E_BAD_TARGET;
     enum fgw_err e = one_host(m);
+    if (!e && s->connect) e = fgw_h2_connect_ask(s);
     if (!e && m->head.known & FGW_H_BIT(COOKIE)) e = one_cookie(s);
     if (!e) e = fgw_msg_underscores(m, (enum fgw_underscores)s->h->lim->underscores);
     if (!e) e = fgw_msg_connection(m, true);
-    m->keep_alive = true, m->upgrade = false;
-    body_length(m, end);
+    m->head.len = s->fill;
+    m->keep_alive = true, m->upgrade = m->upgrade_only = s->connect;
+    body_length(m, end || s->connect);
     return e;
 }
 

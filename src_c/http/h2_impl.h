@@ -36,6 +36,7 @@ struct fgw_h2_server {
     bool receiving;                  /* within nghttp2's input: a fault can stop it there */
 };
 
+enum fgw_h2_protocol { FGW_H2_PROTOCOL_NONE, FGW_H2_PROTOCOL_WEBSOCKET, FGW_H2_PROTOCOL_OTHER };
 struct fgw_h2_stream {
     struct fgw_side side;
     struct fgw_h2_server *h;
@@ -43,6 +44,7 @@ struct fgw_h2_stream {
     struct fgw_job dead;
     struct fgw_msg *m;               /* being built: head or trailers */
     struct fgw_buf out;              /* body bytes nghttp2 has not taken */
+    struct fgw_buf early;            /* of a tunnel that is not open yet */
     struct fgw_block *trailers;      /* ntrailers nghttp2_nv and their texts */
     uint64_t room;                   /* taken, and not yet told */
     uint64_t left;                   /* still owed of a known length */
@@ -54,9 +56,11 @@ struct fgw_h2_stream {
     int32_t id;
     uint8_t refuse;                  /* enum fgw_err: what is wrong with the head */
     uint8_t scheme;                  /* 0 not seen, 1 http or https, 2 another */
+    uint8_t protocol;                /* enum fgw_h2_protocol: what an extended CONNECT asks for */
     bool head_done, head_request, expect, in_end;
     bool out_head, out_end, out_known, eof;    /* eof: nghttp2 has the end of the answer */
     bool discard, ours;              /* the rest of the body is not wanted; we reset it */
+    bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
     bool released, closed, freed;
 };
@@ -92,6 +96,14 @@ int  fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *n
 int  fgw_h2_invalid_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t nn, const uint8_t *value, size_t vn, uint8_t flags, void *user);
 enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end);          /* of m: what is wrong with it as a whole; its body's length */
 enum fgw_err fgw_h2_trailers_end(struct fgw_h2_stream *s);
+enum fgw_err fgw_h2_add_field(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
+enum fgw_err fgw_h2_set_method(struct fgw_h2_stream *s, struct fgw_str v);
+
+/* ---- h2_tunnel.c: extended CONNECT ---- */
+enum fgw_err fgw_h2_connect_ask(struct fgw_h2_stream *s);                 /* m, a CONNECT with :protocol, becomes a request for an upgrade */
+bool fgw_h2_tunnel_hold(struct fgw_h2_stream *s, struct fgw_span b);     /* DATA before the tunnel is open. false: no memory */
+void fgw_h2_tunnel_run(struct fgw_h2_stream *s);                         /* it is: tell what was held. Up-call context */
+static inline bool fgw_h2_tunnel_waits(const struct fgw_h2_stream *s) { return s->connect && (!s->tunnel || s->early.bytes); }
 
 /* ---- h2_guard.c ---- */
 int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);

@@ -35,7 +35,7 @@ void fgw_h2_stream_free(struct fgw_h2_stream *s)
     if (s->freed) return;
     s->freed = true;
     fgw_link_remove(&s->link), fgw_link_remove(&s->stir);
-    fgw_buf_clear(&h->env->loop->bufs, &s->out);
+    fgw_buf_clear(&h->env->loop->bufs, &s->out), fgw_buf_clear(&h->env->loop->bufs, &s->early);
     fgw_msg_put(s->m), s->m = NULL;
     if (s->trailers) fgw_block_unref(s->trailers), s->trailers = NULL;
     h->nstreams--;
@@ -151,6 +151,7 @@ static void stirred(struct fgw_h2_server *h)
         struct fgw_h2_stream *s = fgw_container(k, struct fgw_h2_stream, stir);
         uint64_t room = s->room;
         s->room = 0;
+        if (s->connect) fgw_h2_tunnel_run(s);
         if (s->eof && s->released && !s->in_end && !s->closed) fgw_h2_reset(s, NGHTTP2_NO_ERROR);
         if (room && s->side.up) s->side.up->on_room(&s->side, room);
     }
@@ -189,6 +190,8 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
 static void in_end(struct fgw_h2_stream *s)
 {
     s->in_end = true;
+    if (fgw_h2_tunnel_waits(s)) return;                /* told with what is held */
+    s->in_told = true;
     if (s->side.up) s->side.up->on_end(&s->side);
     else if (s->eof) fgw_h2_stir(s);
 }
@@ -209,7 +212,7 @@ static void request(struct fgw_h2_stream *s, bool end)
     }
     struct fgw_msg *m = s->m;
     s->m = NULL;
-    s->expect = m->expect && !end;
+    s->expect = m->expect && !end && !s->connect;
     h->demux.user->begin(&h->demux, &s->side);
     if (!s->side.up) {                                 /* nobody took it: nothing was done, another may be asked */
         h->demux.user->refused(&h->demux, m, FGW_E_OVERLOAD);
@@ -219,12 +222,13 @@ static void request(struct fgw_h2_stream *s, bool end)
         return;
     }
     s->side.up->on_head(&s->side, m);
+    if (s->connect && s->side.up) s->side.up->on_end(&s->side);          /* the request is whole; what follows is the tunnel's */
     if (end) in_end(s);
 }
 
 static void trailers(struct fgw_h2_stream *s)
 {
-    enum fgw_err e = fgw_h2_trailers_end(s);
+    enum fgw_err e = s->connect ? FGW_E_BAD_REQUEST : fgw_h2_trailers_end(s);        /* section 8.5: DATA and nothing else */
     struct fgw_msg *m = s->m;
     s->m = NULL;
     if (!e && s->side.up && !s->discard && m->head.nfields) s->side.up->on_trailers(&s->side, m);
@@ -267,7 +271,9 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     s->expect = false;
     s->got += n, s->held += n;
     s->read_ms = fgw_h2_now(h);
-    s->side.up->on_body(&s->side, (struct fgw_span){b, (uint32_t)((const char *)p - b->data), (uint32_t)n});
+    struct fgw_span bytes = {b, (uint32_t)((const char *)p - b->data), (uint32_t)n};
+    if (!fgw_h2_tunnel_waits(s)) s->side.up->on_body(&s->side, bytes);
+    else if (!fgw_h2_tunnel_hold(s, bytes)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
@@ -368,7 +374,8 @@ static bool session(struct fgw_h2_server *h)
     nghttp2_mem mem = fgw_h2_mem(h->env);
     const nghttp2_settings_entry iv[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->h2->streams}, {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->h2->window},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}, {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}, {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
     return nghttp2_session_server_new3(&h->ng, h->env->callbacks, h, h->env->option, &mem) == 0 &&
            nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, FGW_COUNT(iv)) == 0 &&
            nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)h->h2->connection_window) == 0;
