@@ -79,7 +79,10 @@ class Listener(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: Annotated[Tls | None, option("Speak TLS here: HTTPS. Unset: plain HTTP.")] = None
     http2: Annotated[
         bool,
-        option("HTTP/2 without TLS is served to clients that begin with it (prior knowledge). `Upgrade: h2c` is not."),
+        option(
+            "HTTP/2 is served: over TLS to clients that ask for it (ALPN), else to those that begin with it (prior "
+            "knowledge). `Upgrade: h2c` is not."
+        ),
     ] = True
     normalize: Annotated[Normalize | None, option("Of paths and field names, here, instead of the global one.")] = None
 

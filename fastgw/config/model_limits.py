@@ -68,8 +68,12 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "auto"
     connection_requests: Annotated[
-        int, count("Most requests on one client connection before it is closed.", off=True)
-    ] = 10_000
+        int,
+        count(
+            "Most requests on one client connection before it is closed; beside it timeouts.connection bounds it.",
+            off=True,
+        ),
+    ] = 0
     buffer_high: Annotated[
         int,
         size(

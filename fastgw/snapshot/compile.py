@@ -168,11 +168,12 @@ def _cidr(text: str) -> Mapping[str, int]:
 def _listener(
     w: SegmentWriter, config: Config, name: str, slots: SlotGiver, segments: _Segments, plugins: Plugins
 ) -> Mapping[str, int | Span]:
-    routes, tls = routes_of(config, name), config.listeners[name].tls
+    routes, mine = routes_of(config, name), config.listeners[name]
+    tls = mine.tls
     return {
         "name": w.text(name),
         "id": slots.listener_id(name),
-        "tls_seg": 0 if tls is None else 1 + segments.keep(tls_segment(tls, config.timeouts.handshake)),
+        "tls_seg": 0 if tls is None else 1 + segments.keep(tls_segment(tls, config.timeouts.handshake, mine.http2)),
         "tls_slot": 0 if tls is None else slots.stats_slot("tls", name),
         "routes_seg": segments.keep(routes_segment(config, routes, slots, plugins)),
         "route_slots": w.numbers([slots.stats_slot("route", f"{name}/{route}") for route in routes], 4),
@@ -207,7 +208,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
     return w.finish()
 
 
-def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
+def tls_segment(tls: Tls, handshake_ms: int, http2: bool) -> tuple[int, bytes]:
     """The segment of what a listener shows to clients: private keys are in it. With its hash."""
     w, auth = SegmentWriter(_layout.SEG_TLS, "tls"), tls.client_auth
     read = [(each, inspect(each.cert.encode())) for each in tls.certificates]
@@ -221,6 +222,7 @@ def tls_segment(tls: Tls, handshake_ms: int) -> tuple[int, bytes]:
         "ca": w.text(auth.ca or "" if auth.mode != "none" else ""), "client_auth": AUTH[auth.mode],
         "ciphers": w.text(tls.ciphers), "min_version": VERSIONS[tls.min_version],
         "handshake_ms": handshake_ms, "strict_names": int(tls.unknown_names == "refuse"), "tickets": int(tls.tickets),
+        "http2": int(http2),
     })  # fmt: skip
     return w.finish()
 

@@ -33,7 +33,7 @@ static void front_refused(struct fgw_demux *d, const struct fgw_msg *m, enum fgw
     fgw_accesslog_write(w->log, w->snap->root->log_format, &facts);
 }
 
-/* HTTP/2 by prior knowledge: in plain text only, over TLS it is agreed by ALPN (RFC 9113 section 3.2). */
+/* HTTP/2 by prior knowledge: in plain text only; over TLS it is agreed by ALPN (RFC 9113 section 3.2), codec_start. */
 static const struct fgw_demux_user front_user;
 static bool front_other(struct fgw_demux *d, struct fgw_conn *conn)
 {
@@ -54,13 +54,15 @@ static bool codec_start(struct fgw_front *f, int fd, const struct fgw_addr *a, s
     struct fgw_peer peer = {.address = fgw_str(a->text, a->len), .ip_hi = a->hi, .ip_lo = a->lo, .port = a->port, .tls = t != NULL,
                             .identity = t ? fgw_tls_identity(t) : NULL};
     peer.trusted = w->snap && (a->hi || a->lo) && fgw_snapshot_trusts(w->snap, a->hi, a->lo);
-    f->demux = fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
+    bool h2 = t && fgw_str_eq(fgw_tls_alpn(t), FGW_STR("h2"));
+    f->demux = h2 ? fgw_h2_server_new(&w->h2, fd, &f->l->limits, &f->l->h2, &front_user, f, &peer)
+                  : fgw_h1_server_new(&w->h1, fd, &f->l->limits, &front_user, f, &peer);
     if (!f->demux) {
         fgw_fd_close(fd);
         fgw_tls_free(t);
         return false;
     }
-    if (t) fgw_tls_attach(t, fgw_h1_server_conn(f->demux));
+    if (t) fgw_tls_attach(t, h2 ? fgw_h2_server_conn(f->demux) : fgw_h1_server_conn(f->demux));
     if (fgw_unlikely(w->draining)) f->demux->ops->drain(f->demux);
     return true;
 }

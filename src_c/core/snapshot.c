@@ -204,7 +204,8 @@ static const char *bind_tls(struct fgw_snapshot *s, struct fgw_bound *b, uint32_
     }
     struct fgw_tls_options o = {.certs = pem, .names = read ? names : NULL, .ncerts = x->certs.count, .ca = fgw_l_text(seg, x->ca),
                                 .ciphers = fgw_l_text(seg, x->ciphers), .client_auth = x->client_auth, .min_version = x->min_version,
-                                .strict_names = x->strict_names, .tickets = x->tickets};
+                                .strict_names = x->strict_names, .tickets = x->tickets,
+                                .alpn = x->http2 ? FGW_STR("\x02h2\x08http/1.1") : FGW_STR("")};
     snprintf(err, n, "out of memory");
     if (!g->tls && pem && names) g->tls = fgw_tls_server_new(s->w->tls, &o, err, n);
     free(pem), free(names);

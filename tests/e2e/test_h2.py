@@ -1,11 +1,13 @@
-"""HTTP/2 from clients not ours (curl, h2load, python-h2) before an HTTP/1 upstream: all forms, ends from each side."""
+"""HTTP/2, without TLS and over it, from clients not ours (curl, h2load, python-h2) before an HTTP/1 upstream: all forms, ends from each side."""  # noqa: E501
 
 import os
 import re
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import h2.config
@@ -13,13 +15,17 @@ import h2.connection
 import h2.events
 import pytest
 
-from tests.hostile.h2_wire import DATA, END_HEADERS, END_STREAM, Hostile, frame, headers, number, request
+from tests.hostile.h2_wire import DATA, END_HEADERS, END_STREAM, PREFACE, Hostile, frame, headers, number, request
 from tests.hostile.origin import Origin, Reply, ok
+from tests.tls_files import make
 
 from .supervised import Gateway, gateway, until
 
 CONFIG = """
-listeners: {{web: {{bind: "127.0.0.1:0"}}}}
+listeners:
+  h2c: {{bind: "127.0.0.1:0"}}
+  tls: {{bind: "127.0.0.1:0", tls: {{certificates: [{{cert: a.pem, key: a.key}}]}}}}
+  old: {{bind: "127.0.0.1:0", http2: false, tls: {{certificates: [{{cert: a.pem, key: a.key}}]}}}}
 upstreams: {{up: {{endpoints: ["{origin}"]}}}}
 routes: {{all: {{match: {{prefix: /}}, to: up}}}}
 log: {{access: {{to: {log}}}}}
@@ -37,35 +43,81 @@ def origin() -> Iterator[Origin]:
     made.close()
 
 
+@dataclass
+class Door:
+    """A listener, and how one comes in there."""
+
+    gw: Gateway
+    listener: str
+    ca: Path
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        if self.listener == "h2c":
+            return None
+        made = ssl.create_default_context(cafile=str(self.ca))
+        made.set_alpn_protocols(["h2", "http/1.1"])
+        return made
+
+    @property
+    def address(self) -> str:
+        return self.gw.address(self.listener)
+
+    @property
+    def url(self) -> str:
+        return f"{'http' if self.listener == 'h2c' else 'https'}://{self.address}"
+
+    def peer(self) -> Hostile:
+        return Hostile(self.address, tls=self.context)
+
+    def socket(self) -> socket.socket:
+        host, _, port = self.address.partition(":")
+        raw = socket.create_connection((host, int(port)), 20)
+        return self.context.wrap_socket(raw, server_hostname=host) if self.context else raw
+
+    def curl(self, path: str, *options: str, data: bytes | None = None) -> tuple[str, bytes]:
+        """What curl writes with -w '%{http_version} %{http_code}', and the body."""
+        how = ["--http2-prior-knowledge"] if self.listener == "h2c" else ["--cacert", str(self.ca)]
+        command = ["curl", "-sS", "--max-time", "30", *how, *options, "-w", "%{stderr}%{http_version} %{http_code}"]
+        done = subprocess.run([*command, f"{self.url}{path}"], input=data, capture_output=True, check=False)
+        return done.stderr.decode(), done.stdout
+
+
+def at(folder: Path) -> Gateway:
+    """A gateway in a folder that has the certificates."""
+    folder.mkdir(exist_ok=True)
+    ca = make(folder, "ca", cn="Test authority")
+    make(folder, "a", "IP:127.0.0.1", ca)
+    return gateway(folder)
+
+
 @pytest.fixture(scope="module")
 def gw(tmp_path_factory: pytest.TempPathFactory, origin: Origin) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("h2")
-    with gateway(folder) as made:
+    with at(folder) as made:
         made.start(CONFIG.format(origin=origin.address, log=folder / "access.log")).ready()
         yield made
         made.stop()
 
 
-def curl(gw: Gateway, path: str, *options: str, data: bytes | None = None) -> tuple[str, bytes]:
-    """What curl writes with -w '%{http_version} %{http_code}', and the body."""
-    command = ["curl", "-sS", "--max-time", "30", "--http2-prior-knowledge", *options]
-    command += ["-w", "%{stderr}%{http_version} %{http_code}"]
-    done = subprocess.run([*command, f"http://{gw.address()}{path}"], input=data, capture_output=True, check=False)
-    return done.stderr.decode(), done.stdout
+@pytest.fixture(params=["h2c", "tls"])
+def door(request: pytest.FixtureRequest, gw: Gateway, origin: Origin) -> Door:
+    origin.seen.clear()
+    return Door(gw, request.param, gw.folder / "ca.pem")
 
 
-def test_no_body_and_head(gw: Gateway, origin: Origin) -> None:
+def test_no_body_and_head(door: Door, origin: Origin) -> None:
     origin.scripts["/none"] = Reply(b"HTTP/1.1 204 No Content\r\n\r\n")
-    assert curl(gw, "/none") == ("2 204", b"")
-    assert curl(gw, "/some") == ("2 200", b"ok\n")
+    assert door.curl("/none") == ("2 204", b"")
+    assert door.curl("/some") == ("2 200", b"ok\n")
     origin.scripts["/head"] = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
-    told, head = curl(gw, "/head", "-I")
+    told, head = door.curl("/head", "-I")
     assert told == "2 200" and b"content-length: 9" in head
 
 
-def test_cookies_host_and_forwarding(gw: Gateway, origin: Origin) -> None:
+def test_cookies_host_and_forwarding(door: Door, origin: Origin) -> None:
     crumbs = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")]
-    with Hostile(gw.address()) as peer:
+    with door.peer() as peer:
         peer.send(headers(1, request("/crumbs", extra=crumbs)))
         assert peer.answer(1) == 200
     seen = origin.seen["/crumbs"][0]
@@ -74,26 +126,26 @@ def test_cookies_host_and_forwarding(gw: Gateway, origin: Origin) -> None:
 
 
 @pytest.mark.parametrize("options", [("--data-binary", "@-"), ("-T", "-", "-X", "POST")], ids=["sized", "streamed"])
-def test_bodies_up(gw: Gateway, origin: Origin, options: tuple[str, ...]) -> None:
+def test_bodies_up(door: Door, origin: Origin, options: tuple[str, ...]) -> None:
     body = os.urandom(3_000_000)
     path = f"/up{len(options)}"
-    assert curl(gw, path, *options, data=body) == ("2 200", b"ok\n")
+    assert door.curl(path, *options, data=body) == ("2 200", b"ok\n")
     assert origin.seen[path][0].body == body
 
 
-def test_bodies_down(gw: Gateway, origin: Origin, tmp_path: Path) -> None:
+def test_bodies_down(door: Door, origin: Origin, tmp_path: Path) -> None:
     body = os.urandom(3_000_000)
     origin.scripts["/sized"] = Reply(ok(body))
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     origin.scripts["/chunked"] = Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
     origin.scripts["/closed"] = Reply(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body, "close")
     for path in ("/sized", "/chunked", "/closed"):
-        assert curl(gw, path) == ("2 200", body)
+        assert door.curl(path) == ("2 200", body)
 
 
-def test_trailers_both_ways_and_interim_answers(gw: Gateway, origin: Origin) -> None:
+def test_trailers_both_ways_and_interim_answers(door: Door, origin: Origin) -> None:
     origin.scripts["/t"] = Reply(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + CHUNKED)
-    with Hostile(gw.address()) as peer:
+    with door.peer() as peer:
         peer.send(headers(1, request("/t", "POST", [("te", "trailers")]), EH))
         peer.send(frame(DATA, 0, 1, b"xyz") + headers(1, [("x-up", "1")]))
         assert peer.answer(1) == 200
@@ -101,35 +153,34 @@ def test_trailers_both_ways_and_interim_answers(gw: Gateway, origin: Origin) -> 
     assert (origin.seen["/t"][0].body, origin.seen["/t"][0].trailers) == (b"xyz", [(b"x-up", b"1")])
 
 
-def test_an_upstream_that_breaks_off_is_a_reset(gw: Gateway, origin: Origin) -> None:
+def test_an_upstream_that_breaks_off_is_a_reset(door: Door, origin: Origin) -> None:
     origin.scripts["/cut"] = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "close", True)
-    with Hostile(gw.address()) as peer:
+    with door.peer() as peer:
         peer.send(headers(1, request("/cut")))
         assert peer.answer(1) is None and peer.heard.resets[1] == INTERNAL
         peer.send(headers(3, request("/after")))
         assert peer.answer(3) == 200
 
 
-def test_a_client_that_resets_ends_its_request_upstream(gw: Gateway) -> None:
+def test_a_client_that_resets_ends_its_request_upstream(door: Door) -> None:
     """The upstream sees its connection close; the client's other streams go on."""
     listener = socket.create_server(("127.0.0.1", 0))
-    ended = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def serve() -> None:
         sock, _ = listener.accept()
         with sock:
             sock.settimeout(20)
-            sock.recv(65536)
+            began.set() if sock.recv(65536) else None
             ended.set() if sock.recv(65536) == b"" else None
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    with gateway(gw.folder / "reset") as other:
-        other.folder.mkdir()
+    with at(door.gw.folder / f"reset-{door.listener}") as other:
         other.start(CONFIG.format(origin=f"127.0.0.1:{listener.getsockname()[1]}", log="stdout")).ready()
-        with Hostile(other.address()) as peer:
+        with Door(other, door.listener, other.folder / "ca.pem").peer() as peer:
             peer.send(headers(1, request("/slow")))
-            peer.settle()
+            assert began.wait(20)
             peer.send(number(RST, 1, CANCEL))
             assert ended.wait(20)
             assert not peer.settle().goaway
@@ -137,13 +188,12 @@ def test_a_client_that_resets_ends_its_request_upstream(gw: Gateway) -> None:
     listener.close()
 
 
-def test_one_slow_stream_holds_no_other(gw: Gateway, origin: Origin) -> None:
+def test_one_slow_stream_holds_no_other(door: Door, origin: Origin) -> None:
     origin.scripts["/big"] = Reply(ok(b"x" * 8_000_000))
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     client.initiate_connection()
     client.increment_flow_control_window(1 << 24)
-    host, _, port = gw.address().partition(":")
-    with socket.create_connection((host, int(port)), 20) as sock:
+    with door.socket() as sock:
         for stream in (1, 3, 5):
             client.send_headers(stream, request("/big"), end_stream=True)
         client.increment_flow_control_window(1 << 24, 3)
@@ -160,10 +210,12 @@ def test_one_slow_stream_holds_no_other(gw: Gateway, origin: Origin) -> None:
         assert got[1] <= 65_535 and got[3] == got[5] == 8_000_000
 
 
-def test_a_drain_finishes_what_has_begun(origin: Origin, tmp_path: Path) -> None:
-    with gateway(tmp_path) as gw:
+@pytest.mark.parametrize("listener", ["h2c", "tls"])
+def test_a_drain_finishes_what_has_begun(origin: Origin, tmp_path: Path, listener: str) -> None:
+    origin.seen.clear()
+    with at(tmp_path) as gw:
         gw.start(CONFIG.format(origin=origin.address, log="stdout")).ready()
-        with Hostile(gw.address()) as peer:
+        with Door(gw, listener, tmp_path / "ca.pem").peer() as peer:
             peer.send(headers(1, request("/drained", "POST"), EH))
             peer.settle()
             gw.send(15)
@@ -175,10 +227,23 @@ def test_a_drain_finishes_what_has_begun(origin: Origin, tmp_path: Path) -> None
     assert origin.seen["/drained"][0].body == b"end"
 
 
-def test_h2load_and_the_log(gw: Gateway) -> None:
-    told = subprocess.run(["h2load", "-n", "3000", "-c", "8", "-m", "16", f"http://{gw.address()}/load"],
+def test_h2load_and_the_log(door: Door) -> None:
+    told = subprocess.run(["h2load", "-n", "3000", "-c", "8", "-m", "16", f"{door.url}/load/{door.listener}"],
                           capture_output=True, text=True, check=True).stdout  # fmt: skip
     assert re.search(r"3000 succeeded, 0 failed, 0 errored", told), told
-    log = gw.folder / "access.log"
-    until(lambda: log.read_text().count('"target":"/load","host"') >= 3000, "3,000 lines")
+    log = door.gw.folder / "access.log"
+    until(lambda: log.read_text().count(f'"target":"/load/{door.listener}","host"') >= 3000, "3,000 lines")
     assert log.read_text().count('"protocol":"HTTP/2"') >= 3000
+
+
+def test_what_is_agreed_by_alpn(gw: Gateway) -> None:
+    safe, old = Door(gw, "tls", gw.folder / "ca.pem"), Door(gw, "old", gw.folder / "ca.pem")
+    assert old.curl("/x") == ("1.1 200", b"ok\n"), "http2: false"
+    assert safe.curl("/x", "--http1.1") == ("1.1 200", b"ok\n")
+    assert safe.curl("/x", "--no-alpn") == ("1.1 200", b"ok\n"), "who asks for nothing gets HTTP/1.1"
+    with socket.create_connection(("127.0.0.1", int(safe.address.rpartition(":")[2])), 20) as raw:
+        context = safe.context
+        context.set_alpn_protocols(["http/1.1"])
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as sock:
+            sock.sendall(PREFACE)  # HTTP/2 that was not agreed on
+            assert sock.recv(4096).startswith(b"HTTP/1.1 505 ")

@@ -3,6 +3,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,11 +67,16 @@ class Heard:
 
 
 class Hostile:
-    """A connection to `host:port` that has sent its preface and SETTINGS, unless told not to. A context manager."""
+    """A connection to `host:port`, over TLS when a context is given, that has sent its preface and SETTINGS, unless told not to."""
 
-    def __init__(self, address: str, hello: bytes = PREFACE + frame(SETTINGS, 0, 0)) -> None:
+    def __init__(
+        self, address: str, hello: bytes = PREFACE + frame(SETTINGS, 0, 0), tls: ssl.SSLContext | None = None
+    ) -> None:
         host, _, port = address.rpartition(":")
         self.sock = socket.create_connection((host, int(port)), PATIENCE)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=host)
+            assert self.sock.selected_alpn_protocol() == "h2"
         self.heard, self.rest, self.decoder, self.count = Heard(), b"", hpack.Decoder(), 0
         if hello:
             self.sock.sendall(hello)

@@ -17,6 +17,7 @@ Not among them, because they are harmless, and why (policy/bucket.c):
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,7 @@ def variants() -> list[Variant]:
 
 
 def compile(*arguments: str | Path) -> None:
-    command = [os.environ.get("CC", "cc"), *CFLAGS, *map(str, arguments)]
+    command = [*shlex.split(os.environ.get("CC", "cc")), *CFLAGS, *map(str, arguments)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
 
 

@@ -139,8 +139,8 @@ def test_the_segment_holds_all_that_a_worker_needs(folder: Path) -> None:
     assert _layout.check_snapshot(snapshot.root, list(snapshot.segments.values())) is None
     tls = config.listeners["web"].tls
     assert tls is not None
-    hash, data = tls_segment(tls, 3000)
-    assert snapshot.segments[hash] == data
+    hash, data = tls_segment(tls, 3000, http2=True)
+    assert snapshot.segments[hash] == data and tls_segment(tls, 3000, http2=False)[0] != hash
     for name in ("a.pem", "a.key", "ca.pem"):
         assert (folder / name).read_bytes() in data
 
