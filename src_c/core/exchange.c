@@ -196,7 +196,8 @@ static void on_abort(struct fgw_side *s, struct fgw_fail why, bool processed)
 {
     ENTER(s);
     (void)processed;
-    if (!x->fail.code) x->fail = why;
+    bool goodbye = x->tunnel && x->rp == FGW_RP_DONE && why.code == FGW_E_CLIENT_GONE;   /* the other half had ended properly */
+    if (!x->fail.code && !goodbye) x->fail = why;
     x->ended = true;
     leave(x);
 }

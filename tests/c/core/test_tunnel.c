@@ -112,6 +112,24 @@ TEST(without_either_it_lives_on)
     engine_stop(&e);
 }
 
+TEST(a_client_that_goes_when_the_upstream_has_ended_says_goodbye)
+{
+    for (int ended = 0; ended < 2; ended++) {
+        struct engine e;
+        open_(&e, ASK("/p"));
+        if (ended) {
+            close(o);
+            HEAR(&e, c, NULL);
+        }
+        reset(c);
+        turn(&e, 5);
+        lines(&e);
+        OK(strstr(e.got, "client_gone") ? !ended : ended);
+        if (!ended) close(o);
+        engine_stop(&e);
+    }
+}
+
 TEST(a_filter_keeps_it_attached_and_its_times_hold_all_the_same)
 {
     struct engine e;
