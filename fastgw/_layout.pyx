@@ -102,4 +102,9 @@ PARTS = {
     "scheme": c.FGW_PART_SCHEME,
     "listener": c.FGW_PART_LISTENER,
     "route": c.FGW_PART_ROUTE,
+    "client.certificate.subject": c.FGW_PART_CERT_SUBJECT,
+    "client.certificate.cn": c.FGW_PART_CERT_CN,
+    "client.certificate.fingerprint": c.FGW_PART_CERT_FINGERPRINT,
+    "client.certificate.uri": c.FGW_PART_CERT_URI,
+    "client.certificate.dns": c.FGW_PART_CERT_DNS,
 }

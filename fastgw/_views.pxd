@@ -13,6 +13,7 @@ cdef class Request(Lists):
 cdef class Deny:
     cdef readonly int status
     cdef readonly bytes body
+    cdef bytes detail
     cdef readonly tuple headers
     cdef int answer(self, Request request) except -1
 

@@ -1,8 +1,17 @@
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from fastgw._fields import ExchangeOver as ExchangeOver
 from fastgw._fields import Headers as Headers
 from fastgw._fields import Tags as Tags
+
+class ClientCertificate(NamedTuple):
+    subject: str
+    cn: str
+    fingerprint: str
+    uris: tuple[str, ...]
+    dns: tuple[str, ...]
+    not_after: int
 
 class Request:
     @property
@@ -25,6 +34,8 @@ class Request:
     def listener(self) -> str: ...
     @property
     def client(self) -> str: ...
+    @property
+    def certificate(self) -> ClientCertificate | None: ...
     @property
     def request_id(self) -> str: ...
     @property

@@ -6,6 +6,7 @@ the hook has ended well. A view whose exchange is over raises ExchangeOver.
 """
 
 import json
+from collections import namedtuple
 from collections.abc import Mapping
 
 cimport cython
@@ -17,6 +18,10 @@ from fastgw._fields cimport OUT, REPLY, Headers, Lists, Tags, headers_new, put
 from fastgw._fields import ExchangeOver
 
 cdef int alive = 0
+
+ClientCertificate = namedtuple("ClientCertificate", "subject cn fingerprint uris dns not_after")
+ClientCertificate.__doc__ = """What a client's verified certificate says: its subject (RFC 2253), common name, SHA-256 as 64 hex digits, URI and
+DNS names, and its end in Unix time."""
 
 
 cdef inline str text(c.fgw_str s):
@@ -81,6 +86,17 @@ cdef class Request(Lists):
     def client(self) -> str:
         """The client's address: the peer's, or what trusted proxies say."""
         return text(self.alive().client)
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        """The client's own, where the listener asks for one (`tls.client_auth`) and it was verified."""
+        cdef c.fgw_req *r = self.alive()
+        if r.peer is NULL or r.peer.identity is NULL:
+            return None
+        cdef const c.fgw_identity *i = r.peer.identity
+        return ClientCertificate(
+            text(i.subject), text(i.cn), text(i.fingerprint), tuple(text(i.uris[n]) for n in range(i.nuris)),
+            tuple(text(i.dns[n]) for n in range(i.ndns)), i.not_after)
 
     @property
     def request_id(self) -> str:
@@ -163,6 +179,7 @@ cdef class Deny:
             raise ValueError(f"{status} is no final status with a body")
         lines = list(headers.items() if isinstance(headers, Mapping) else headers or ())
         names = {name.lower() for name, _ in lines}
+        self.detail = b"" if problem is None else problem.encode()
         if problem is not None:
             body = json.dumps({"type": "about:blank", "status": status, "detail": problem, "reason": "denied"}) + "\n"
         if body and "content-type" not in names:
@@ -176,7 +193,7 @@ cdef class Deny:
         """Make it the exchange's own answer."""
         cdef c.fgw_req *r = request.alive()
         cdef c.fgw_fields fields
-        cdef c.fgw_str body
+        cdef c.fgw_str body, detail
         if not c.fgw_fields_copy(&r.arena, &fields, &r.reply):
             raise MemoryError("the exchange's memory is used up")
         if request.s.phase == c.FGW_HOOK_REPLY:
@@ -185,10 +202,15 @@ cdef class Deny:
             put(&r.arena, &fields, name, value, False)
         body.p, body.n = self.body, <uint32_t>len(self.body)
         body = c.fgw_arena_dup(&r.arena, body)
-        if body.p is NULL:
+        detail.p, detail.n = self.detail, <uint32_t>len(self.detail)
+        if not r.grpc:
+            detail.n = 0
+        elif detail.n:
+            detail = c.fgw_arena_dup(&r.arena, detail)
+        if body.p is NULL or detail.p is NULL:
             raise MemoryError("the exchange's memory is used up")
         r.reply = fields
-        r.answer.status, r.answer.body, r.answer.why = self.status, body, c.FGW_E_DENIED
+        r.answer.status, r.answer.body, r.answer.why, r.answer.detail = self.status, body, c.FGW_E_DENIED, detail
         return 0
 
     def __repr__(self):

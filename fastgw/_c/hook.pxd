@@ -1,5 +1,5 @@
 # Mirrors src_c/policy/hook.h, hook_edit.h, and what a hook sees of policy/req.h.
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastgw._c.shm cimport fgw_shm
 
@@ -64,6 +64,18 @@ cdef extern from "policy/layout.h" nogil:
     fgw_str fgw_l_text(const void *seg, fgw_l_str s)
 
 
+cdef extern from "io/tls_cert.h" nogil:
+    struct fgw_identity:
+        fgw_str subject
+        fgw_str cn
+        fgw_str fingerprint
+        const fgw_str *uris
+        const fgw_str *dns
+        uint32_t nuris
+        uint32_t ndns
+        int64_t not_after
+
+
 cdef extern from "policy/req.h" nogil:
     ctypedef bint bool_t "bool"
     struct fgw_fields:
@@ -73,11 +85,15 @@ cdef extern from "policy/req.h" nogil:
         uint16_t status
         fgw_str body
         fgw_err why
+        fgw_str detail
     struct fgw_target:
         fgw_str path
         fgw_str query
+    struct fgw_peer:
+        const fgw_identity *identity
     struct fgw_req:
         fgw_arena arena
+        const fgw_peer *peer
         const void *seg
         const fgw_l_route *route
         fgw_target target
@@ -94,6 +110,7 @@ cdef extern from "policy/req.h" nogil:
         fgw_fields tags
         uint16_t status
         fgw_answer answer
+        bool_t grpc
 
 
 cdef extern from "io/loop.h" nogil:

@@ -25,6 +25,7 @@ class Expander:
         self._env, self._base = env, base
         self._done: set[int] = set()
         self.used: dict[str, str] = {}
+        self.files: dict[str, tuple[int, int, int]] = {}
 
     def expand(self, node: Node) -> None:
         """Replace what stands in a scalar's text. Raises Fault (FGW1010 to FGW1012); the node is left as it was then.
@@ -81,6 +82,7 @@ class Expander:
         if "\n" in text or "\0" in text or not text:
             raise Fault("FGW1221", "neither PEM text nor the path of a file with it")
         try:
+            state = os.stat(self._base / text)  # before it is read: what changes afterwards is seen
             found = read_regular(self._base / text, FILE_MAX).decode("ascii")
         except UnicodeDecodeError:
             hint = "DER becomes PEM by `openssl x509`"
@@ -88,6 +90,7 @@ class Expander:
         except OSError as error:
             raise Fault("FGW1011", f"the file {text} cannot be used: {error.strerror}") from None
         self.used[f"pem:{text}"] = found
+        self.files[os.path.abspath(self._base / text)] = state.st_mtime_ns, state.st_size, state.st_ino
         return found
 
     @staticmethod

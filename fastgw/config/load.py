@@ -30,6 +30,7 @@ class Loaded:
     text         the document as it was read, references and all: what may be kept on disk
     base         the folder that relative paths in it begin at
     references   the reference of every value that came through one, by its path
+    files        PEM files that were read: absolute path → mtime in ns, size, inode
     redactor     for texts about this configuration: it puts references in the place of what they stand for
     """
 
@@ -43,6 +44,7 @@ class Loaded:
     base: Path
     tree: Node = field(repr=False)
     references: dict[str, str] = field(repr=False)
+    files: dict[str, tuple[int, int, int]] = field(repr=False)
     redactor: Redactor = field(repr=False)
 
     def effective(self) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def loads(
         raise ConfigErrors([redactor.problem(each) for each in sorted(converter.problems, key=_order)], warnings)
     return Loaded(
         config, warnings, _hash(text, expander.used), converter.marks, name, text, format, Path(base), tree,
-        converter.references, redactor,
+        converter.references, expander.files, redactor,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from .model_limits import Http2Limits, Limits, RouteLimits, RouteTimeouts, Timeouts, UpstreamTimeouts
 from .model_plugins import BUDGET_MS, Plugins
-from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls
+from .model_tls import Certificate, ClientAuth, Tls, UpstreamTls, Watch
 from .model_traffic import Concurrency, LimitTable, Queue, RateLimit
 from .model_types import (
     SECOND,
@@ -252,6 +252,13 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: Annotated[int, count("The higher wins before anything else is compared.", ge=-10_000, le=10_000)] = 0
     strip_prefix: Annotated[bool, option("Forward the path without match.prefix.")] = False
     chain: Annotated[tuple[Step, ...], option("Steps, in order; their reply parts run in reverse.")] = ()
+    grpc: Annotated[
+        bool,
+        option(
+            "This route carries gRPC: its calls are counted by status, and `check` looks whether they can get through. "
+            "What else is done for a call is done on every route; see docs/grpc.md."
+        ),
+    ] = False
     timeouts: Annotated[RouteTimeouts, option("Timeouts of this route.")] = RouteTimeouts()
     limits: Annotated[RouteLimits, option("Limits of this route.")] = RouteLimits()
     to: Annotated[
@@ -308,6 +315,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     normalize: Annotated[Normalize, option("How a request is brought to one form.")] = Normalize()
     limits: Annotated[Limits, option("How much may be taken.")] = Limits()
     timeouts: Annotated[Timeouts, option("How long it may take.")] = Timeouts()
+    watch: Annotated[Watch, option("Files that are brought into use when they change.")] = Watch()
     user: Annotated[
         Account | None,
         option(

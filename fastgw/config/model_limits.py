@@ -28,8 +28,8 @@ class Http2Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     control_frames: Annotated[
         int,
         count(
-            "PING, SETTINGS, WINDOW_UPDATE and other frames without content in ten seconds. Each DATA frame sent "
-            "allows two more.",
+            "PING, SETTINGS, WINDOW_UPDATE and other frames without content in ten seconds. Each DATA or HEADERS "
+            "frame sent allows two more.",
             off=True,
         ),
     ] = 1_000

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from .model_types import Pem, option
+from .model_types import DAY, SECOND, Pem, duration, option
 
 
 class Certificate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,3 +67,18 @@ class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         option("A client that asks for no name, or one that no certificate has: gets the first one, or is refused."),
     ] = "default"
     tickets: Annotated[bool, option("Give session tickets, so that clients come back with a short handshake.")] = True
+
+
+class Watch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files that are looked at again and again."""
+
+    certificates: Annotated[
+        int,
+        duration(
+            "How often the files of certificates, keys and authorities are looked at. When they have changed, and are "
+            "the same at the next look, they are brought into use as by a reload, but with the document as it was; bad "
+            "ones are refused.",
+            le=1 * DAY,
+            off=True,
+        ),
+    ] = 10 * SECOND

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import checks, rules_limits, rules_match, rules_tls, template
+from . import checks, rules_grpc, rules_limits, rules_match, rules_tls, template
 from .addresses import Address, parse_bind, parse_cidr
 from .model import (
     KINDS,
@@ -333,6 +333,6 @@ RULES: dict[type, tuple[Any, ...]] = {
     Route: (route_target, route_strip, route_templates, rules_limits.route_keys),
     Config: (
         binds, rules_match.same_matches, rules_match.regexes, trust, unseen_fields, unseen_paths, unused_upstreams,
-        known_accounts, rules_limits.shared_names,
+        known_accounts, rules_limits.shared_names, rules_grpc.grpc_routes,
     ),
 }

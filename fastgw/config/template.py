@@ -17,6 +17,11 @@ VARIABLES = {
     "scheme": "http or https",
     "listener": "the listener's name",
     "route": "the route's name",
+    "client.certificate.subject": "the subject of the client's verified certificate (RFC 2253); empty without one",
+    "client.certificate.cn": "its common name",
+    "client.certificate.fingerprint": "its SHA-256, 64 hex digits",
+    "client.certificate.uri": "its first URI name, such as a SPIFFE id",
+    "client.certificate.dns": "its first DNS name",
 }
 """What every template may use, besides the parameters of its route's pattern."""
 

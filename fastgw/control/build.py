@@ -33,13 +33,13 @@ from . import channel as ch
 from .identity import IdentityError, become, find
 from .listeners import ListenerSpec
 from .slots import SlotTable
-from .snapshot import CertSpec, Plan, changed, read_memfd, root_hash
+from .snapshot import CertSpec, Plan, PluginSpec, changed, read_memfd, root_hash
 
 MEMFDS_PER_FRAME = 32
 
 
 def digests(config: Config) -> dict[str, str]:
-    """"kind name" → a digest of that object's settings; all that is not a named object is "settings"."""
+    """ "kind name" → a digest of that object's settings; all that is not a named object is "settings"."""
     encode = msgspec.msgpack.encode
     found = {
         f"{kind} {name}": hashlib.sha256(encode(value)).hexdigest()[:16]
@@ -51,11 +51,13 @@ def digests(config: Config) -> dict[str, str]:
     return found
 
 
-def read(request: ch.Build) -> Loaded:
-    """The document at the path, or the kept one in its place. ConfigErrors."""
+def read(request: ch.Build, present: bytes | None) -> Loaded:
+    """The document at the path, or the present or the kept one in its place. ConfigErrors."""
+    path = Path(request.path)
+    if present is not None:
+        return loads(present.decode(), request.path, format_of(path), base=path.parent)
     if not request.document:
         return load(request.path)
-    path = Path(request.path)
     text = Path(request.document).read_text(encoding="utf-8")
     return loads(text, request.document, format_of(path), base=path.parent)
 
@@ -104,6 +106,9 @@ def plan(loaded: Loaded, slots: SlotTable, before: dict[str, str], plugins: Cata
         document=loaded.text.encode(),
         warnings=[warning.render() for warning in loaded.warnings],
         certificates=certificates(config),
+        files=loaded.files,
+        watch_ms=config.watch.certificates,
+        plugins=[PluginSpec(each.name, each.use, each.kinds) for each in plugins.entries()],
         effective=msgspec.json.encode(loaded.effective()),
     )
 
@@ -118,9 +123,11 @@ def certificates(config: Config) -> list[CertSpec]:
     return found
 
 
-def build(request: ch.Build, slots_state: bytes, before: bytes) -> tuple[Plan, int, dict[int, bytes]]:
+def build(
+    request: ch.Build, slots_state: bytes, before: bytes, present: bytes | None = None
+) -> tuple[Plan, int, dict[int, bytes]]:
     """The plan, the root's hash, and all segments with the root among them. ConfigErrors, SnapshotError."""
-    loaded = read(request)
+    loaded = read(request, present)
     return make(loaded, request.generation, slots_state, before, plugins_of(loaded))
 
 
@@ -148,8 +155,7 @@ def send(sock: socket.socket, frame: ch.Frame, fds: list[int]) -> None:
 def answer(sock: socket.socket, request: ch.Build, states: list[int]) -> None:
     """Build and send the outcome, whatever it is."""
     try:
-        slots_state, before = (read_memfd(fd) for fd in states)
-        made, root, segments = build(request, slots_state, before)
+        made, root, segments = build(request, *(read_memfd(fd) for fd in states))
     except (ConfigErrors, SnapshotError, OSError) as e:
         send(sock, ch.Built(ok=False, errors=cut(str(e).splitlines())), [])
         return
@@ -178,7 +184,7 @@ def child(sock: socket.socket, data: bytes, fds: list[int]) -> None:
     _process.set_title("fastgw: build", "fastgw-build")
     _process.pdeathsig(signal.SIGKILL)
     request = msgspec.msgpack.decode(data, type=ch.BuildFrame)
-    if not isinstance(request, ch.Build) or len(fds) != 2:
+    if not isinstance(request, ch.Build) or len(fds) not in (2, 3):
         raise ValueError("not a request for a build")
     answer(sock, request, fds)
 

@@ -59,9 +59,14 @@ class Builder:
         self._channel: ch.Channel | None = None
         self._gathering: Gathering | None = None
 
-    async def build(self, request: ch.Build, slots_state: bytes, objects: bytes) -> Snapshot:
-        """Load and compile in a child process. ReloadError with every reason; nothing has changed then."""
+    async def build(
+        self, request: ch.Build, slots_state: bytes, objects: bytes, present: bytes | None = None
+    ) -> Snapshot:
+        """Load and compile in a child process; `present`: this text in place of the document at the path. ReloadError
+        with every reason; nothing has changed then."""
         states = [seg_memfd("fastgw slots", slots_state), seg_memfd("fastgw objects", objects)]
+        if present is not None:
+            states.append(seg_memfd("fastgw document", present))
         gathering = self._gathering = Gathering()
         try:
             self._running().post(request, states)

@@ -132,9 +132,10 @@ class Drained(Frame, frozen=True, array_like=True, tag=True):
 
 
 class Live(Reply, frozen=True, array_like=True, tag=True, kw_only=True):
-    """Counts of what the engine holds, by name."""
+    """Counts of what the engine and the host of hooks hold, by name; instances of plugins, by the plugin's name."""
 
     counts: dict[str, int]
+    plugins: dict[str, int] = {}
 
 
 class Log(Frame, frozen=True, array_like=True, tag=True):
@@ -147,7 +148,9 @@ class Log(Frame, frozen=True, array_like=True, tag=True):
 
 # ---- supervisor to the build template and its children, and back (fastgw.control.build)
 class Build(Frame, frozen=True, array_like=True, tag=True):
-    """Load and compile. Two memfds come along: the slot table's state, and the digests of the present objects.
+    """Load and compile. Two memfds come along: the slot table's state, and the digests of the present objects; and a
+    third, if only files that the present document names are to be read anew: its text, used in place of what is at
+    `path`.
 
     document: a file whose text is used in place of what is at `path`; empty: none."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from fastgw import __version__
+from fastgw._hook_stats import totals as plugin_totals
 from fastgw._limits import zero
 from fastgw._shm import WORKERS_MAX, LogDrain, Shm
 from fastgw.config.model import Log
@@ -28,11 +29,13 @@ from .slots import SlotTable
 from .snapshot import Plan, Snapshot
 from .sockets import BindError
 from .state import LastGood, runtime_directory
+from .watch import FileWatch
 
 NO_OBJECTS = msgspec.msgpack.encode({})
 NAMES_WAIT = 2.0
 LIVE_TIMEOUT = 1.0
 EMPTY_TIMEOUT = 1.0
+FILES_TOLD = 10
 
 
 class Admin(Protocol):
@@ -63,16 +66,18 @@ class Gateway:
         self.fleet = Fleet(self.shm, self.listeners, self.log, on_exit=self._forget_held)
         self.reloader = Reloader(self.fleet, self.log, self.build, self.stage, self.adopt, self.abandon)
         self.admin = make_admin(self)
+        self.watch = FileWatch(self._renewed)
         self.kept, self._kept = LastGood(path), b""
         self.stopping = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- a snapshot's way into use
-    async def build(self, generation: int, document: Path | None = None) -> Snapshot:
-        """Load and compile in a child. ReloadError."""
+    async def build(self, generation: int, renew: bool = False, document: Path | None = None) -> Snapshot:
+        """Load and compile in a child; renew: the present document, with the files that it names. ReloadError."""
         request = ch.Build(str(self.path), generation, str(document or ""))
         current = self.fleet.current
-        snapshot = await self.builder.build(request, self._slots_state, current.plan.objects if current else NO_OBJECTS)
+        objects, present = (current.plan.objects, current.plan.document) if current else (NO_OBJECTS, None)
+        snapshot = await self.builder.build(request, self._slots_state, objects, present if renew else None)
         return snapshot.sharing(current)
 
     def count(self, snapshot: Snapshot) -> int:
@@ -138,9 +143,14 @@ class Gateway:
             self._spawn(self._leave(leaving))
         for warning in plan.warnings:
             self.log.warning("configuration", warning=warning)
+        self.watch.follow(plan.files, plan.watch_ms / 1000)
         if plan.document != self._kept:
             self._kept = plan.document
             self._spawn(self._keep(plan.document))
+
+    def _renewed(self, files: list[str]) -> None:
+        self.log.info("certificate files changed", files=files[:FILES_TOLD], changes=len(files))
+        self.reloader.request(renew=True)
 
     def _forget_held(self, column: int) -> None:
         """A worker is dead: what it held of upstreams and plugins, nobody holds any more."""
@@ -194,6 +204,7 @@ class Gateway:
     async def status(self) -> dict[str, object]:
         """For /status."""
         current = self.fleet.current
+        told = await asyncio.gather(*(self._worker(index) for index in sorted(self.fleet.slots)))
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -202,11 +213,12 @@ class Gateway:
             "generation": current.generation if current else 0,
             "ready": not any(self.checks().values()),
             "stopping": self.stopping,
-            "workers": await asyncio.gather(*(self._worker(index) for index in sorted(self.fleet.slots))),
+            "workers": [row for row, _ in told],
             "worker_restarts": self.fleet.restarts,
             "listeners": self.listeners.addresses(),
             "admin": self.admin.address,
             "upstreams": self.clusters.status(),
+            "plugins": self._plugins({int(str(row["column"])): plugins for row, plugins in told}),
             "logs": {name: self.drain.counters(name) for name in ("access", "error")},
             "log_lines_lost": self.shm.ring_losses(),
             "reloads": {
@@ -216,29 +228,58 @@ class Gateway:
             },
         }
 
-    async def _worker(self, index: int) -> dict[str, object]:
+    async def _worker(self, index: int) -> tuple[dict[str, object], dict[str, int]]:
+        """A worker's row, and its instances of plugins."""
         slot = self.fleet.slots[index]
         worker = slot.worker
         state = slot.state.value if worker is None or slot.state is SlotState.RETIRING else worker.state.value
-        return {
+        live = await live_counts(worker)
+        row: dict[str, object] = {
             "column": index,
             "pid": worker.pid if worker else None,
             "state": state,
             "generation": worker.generation if worker else 0,
             "restarts": slot.restarts,
-            "live": await live_counts(worker),
+            "live": live.counts if live else None,
         }
+        return row, live.plugins if live else {}
+
+    def _plugins(self, loaded: dict[int, dict[str, int]]) -> list[dict[str, object]]:
+        """A row for each plugin of the configuration; `loaded`: instances by name, of each worker.
+
+        What is counted is counted by name: since the gateway's start, and over all configurations."""
+        rows: list[dict[str, object]] = []
+        slots = {name: slot for kind, name, slot in self.slots.identities() if kind == "plugin"}
+        for spec in self.fleet.current.plan.plugins if self.fleet.current else []:
+            counted = plugin_totals(self.shm, slots[spec.name])
+            instances = {column: counts[spec.name] for column, counts in loaded.items() if spec.name in counts}
+            rows.append({
+                "name": spec.name,
+                "use": spec.use,
+                "hooks": spec.hooks,
+                "loaded": sorted(instances),
+                "instances": sum(instances.values()),
+                "calls": counted["calls"],
+                "replies": counted["replies"],
+                "failures": counted["failed"],
+                "timeouts": counted["timed_out"],
+                "cancelled": counted["cancelled"],
+                "blocked": counted["blocked"],
+                "waiting": counted["parked"],
+                "seconds": round(counted["ns"] / 1e9, 6),
+            })  # fmt: skip
+        return rows
 
 
-async def live_counts(worker: WorkerProcess | None) -> dict[str, int] | None:
-    """What a worker's engine holds; None: it does not say."""
+async def live_counts(worker: WorkerProcess | None) -> ch.Live | None:
+    """What a worker holds; None: it does not say."""
     if worker is None or worker.state is State.GONE:
         return None
     try:
         answer = await worker.channel.call(ch.LiveQuery(), seconds=LIVE_TIMEOUT)
     except (TimeoutError, ConnectionError):
         return None
-    return answer.counts if isinstance(answer, ch.Live) else None
+    return answer if isinstance(answer, ch.Live) else None
 
 
 def place(target: str) -> str | int:

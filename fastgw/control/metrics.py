@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from fastgw import __version__
+from fastgw._grpc import totals as grpc_totals
 from fastgw._hook_stats import totals as plugin_totals
 from fastgw._limits import totals as limit_totals
 from fastgw._shm import BOUNDS_US
@@ -41,7 +42,7 @@ def render(gateway: "Gateway") -> bytes:
     """The whole page."""
     routes, upstreams = _totals(gateway)
     own = (make(gateway) for make in (_gauges, _workers, _logs, _config))
-    told = (_limits(gateway), _plugins(gateway), _tls(gateway))
+    told = (_grpc(gateway), _limits(gateway), _plugins(gateway), _tls(gateway))
     families = itertools.chain(_requests(routes), _upstreams(upstreams), *told, *own)
     return "".join(itertools.chain.from_iterable(families)).encode()
 
@@ -50,7 +51,7 @@ def _totals(gateway: "Gateway") -> tuple[Found, Found]:
     """Labels and counters of all slots with anything in them: of requests, and of upstreams."""
     routes, upstreams = [], []
     for kind, name, slot in gateway.slots.identities():
-        if kind in ("limit", "plugin", "tls"):
+        if kind in ("limit", "plugin", "tls", "grpc"):
             continue
         totals = gateway.shm.totals(slot)
         if not (any(totals["bucket"]) or any(totals[field] for field in _EVENTS)):
@@ -130,6 +131,17 @@ def _upstreams(found: Found) -> Iterator[Iterator[str]]:
     for field, name, kind, text in _UPSTREAM:
         values = ((labels, totals[field]) for labels, totals in found)
         yield _family(name, kind, text, values)
+
+
+def _grpc(gateway: "Gateway") -> Iterator[Iterator[str]]:
+    slots = ((name, slot) for kind, name, slot in gateway.slots.identities() if kind == "grpc")
+    samples: Iterator[Sample] = (
+        ({"route": name, "code": code}, n)
+        for name, slot in slots
+        for code, n in grpc_totals(gateway.shm, slot).items()
+        if n
+    )
+    yield _family("fgw_grpc_calls_total", "counter", "Finished calls of routes with `grpc: true`.", samples)
 
 
 def _limits(gateway: "Gateway") -> Iterator[Iterator[str]]:

@@ -48,28 +48,31 @@ class Result(Struct, frozen=True):
 
 
 class Reloader:
-    """`build(generation)` makes a snapshot or raises ReloadError. `stage(snapshot)` opens what the supervisor itself
+    """`build(generation, renew)` makes a snapshot, of the document or only of the files that the present one names,
+    or raises ReloadError. `stage(snapshot)` opens what the supervisor itself
     needs for it and raises ReloadError; `adopt(snapshot)` and `abandon()` follow as the case may be."""
 
     def __init__(
         self,
         fleet: Fleet,
         log: ErrorLog,
-        build: Callable[[int], Awaitable[Snapshot]],
+        build: Callable[[int, bool], Awaitable[Snapshot]],
         stage: Callable[[Snapshot], Awaitable[None]],
         adopt: Callable[[Snapshot], None],
         abandon: Callable[[], None],
     ) -> None:
         self._fleet, self._log, self._build = fleet, log, build
         self._stage, self._adopt, self._abandon = stage, adopt, abandon
-        self._wanted = False
+        self._wanted = self._renew = False
         self._task: asyncio.Task[None] | None = None
         self._prepared: set[WorkerProcess] = set()
         self.results: deque[Result] = deque(maxlen=16)
         self.applied = self.refused = 0
 
-    def request(self) -> None:
-        """Reload, now or as soon as the present one is done."""
+    def request(self, renew: bool = False) -> None:
+        """Reload, now or as soon as the present one is done. renew: the document stays as it is, whatever the file says
+        by now; only what it names is read anew."""
+        self._renew = renew and (self._renew or not self._wanted)
         self._wanted = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -83,18 +86,18 @@ class Reloader:
 
     async def _run(self) -> None:
         while self._wanted:
-            self._wanted = False
+            renew, self._wanted, self._renew = self._renew, False, False
             notify.reloading()
-            await self._once()
+            await self._once(renew)
             notify.notify("READY=1")
 
-    async def _once(self) -> None:
+    async def _once(self, renew: bool) -> None:
         started = time.monotonic()
         generation = self._fleet.current.generation + 1 if self._fleet.current else 1
         changed: list[str] = []
         errors: list[str] = []
         try:
-            snapshot = await self._build(generation)
+            snapshot = await self._build(generation, renew)
             changed = snapshot.plan.changed
             await self.apply(snapshot)
         except ReloadError as e:

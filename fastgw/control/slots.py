@@ -61,7 +61,7 @@ _NO_STATS = frozenset((_TABLE, _BUCKETS, _LISTENER_ID, _UPSTREAM_ID))
 
 class Identity(NamedTuple):
     """What a stats slot counts. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream",
-    "limit", "tls" (a listener's), "overflow"."""
+    "limit", "plugin", "tls" (a listener's), "grpc" (a route's), "overflow"."""
 
     kind: str
     name: str

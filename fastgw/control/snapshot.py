@@ -11,6 +11,7 @@ from fastgw.config.model import Admin, Log
 from fastgw.upstream.spec import ClusterSpec
 
 from .listeners import ListenerSpec
+from .watch import Signature
 
 
 class CertSpec(Struct, frozen=True, array_like=True):
@@ -19,6 +20,14 @@ class CertSpec(Struct, frozen=True, array_like=True):
     listener: str
     name: str
     not_after: int
+
+
+class PluginSpec(Struct, frozen=True, array_like=True):
+    """One plugin of the configuration. hooks: the kinds that it has."""
+
+    name: str
+    use: str
+    hooks: tuple[str, ...]
 
 
 class Plan(Struct, frozen=True, array_like=True):
@@ -39,6 +48,9 @@ class Plan(Struct, frozen=True, array_like=True):
     document: bytes  # the configuration as written, references unexpanded: what is kept as last good
     warnings: list[str] = []
     certificates: list[CertSpec] = []
+    files: dict[str, Signature] = {}  # that certificates and keys were read from
+    watch_ms: int = 0  # how often they are looked at; 0: never
+    plugins: list[PluginSpec] = []
     effective: bytes = b"{}"  # JSON: the configuration with its defaults, references unexpanded
 
 

@@ -161,12 +161,13 @@ class Supervisor:
             for reason in e.reasons:
                 gateway.log.error("configuration is bad", reason=reason)
             gateway.log.warning("starting with the last good configuration", document=str(kept))
-            return await gateway.build(1, kept)
+            return await gateway.build(1, document=kept)
 
     # -- stop
     async def _end(self) -> None:
         gateway, fleet = self._gateway, self._gateway.fleet
         notify.notify("STOPPING=1")
+        gateway.watch.stop()
         await gateway.reloader.stop()
         if not self._now.is_set() and fleet.live():
             delay_ms = fleet.current.plan.drain_delay_ms if fleet.current else 0

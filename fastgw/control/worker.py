@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,8 @@ from .identity import become
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 ORPHAN_DRAIN_MS = 30_000  # before any configuration says how long a drain may take
 DRAIN_TICK = 0.02
+UNDO_S = 10.0  # for an attempt to prepare that was cancelled: until what had started has stopped
+EXIT_S = 2.0  # from the end of the drain and of the plugins' stop() to the end of the process
 PATTERNS_A_TURN = 4  # of routes, compiled between two looks at traffic: some 10 µs each
 
 
@@ -48,7 +51,7 @@ class WorkerMain:
         self.refused: list[str] = []  # segments, until Prepare asks
         self.drain_ms = ORPHAN_DRAIN_MS
         self.loop = asyncio.get_running_loop()
-        host = Host(self.loop, self.plugin_failed)
+        self.host = host = Host(self.loop, self.plugin_failed)
         host.blocked = self.plugin_blocked
         self.engine.host = host
         self.plugins = Instances(host, self.engine.report)
@@ -73,6 +76,9 @@ class WorkerMain:
         self.loop.add_signal_handler(signal.SIGTERM, self.on_term)
         self.reply(ch.Ready(os.getpid()))
         await self.done.wait()
+        self.stop_preparing()
+        if self.preparing is not None:
+            await asyncio.wait({self.preparing}, timeout=UNDO_S)
         await self.plugins.close()
         self.engine.detach()
         self.channel.close()
@@ -107,9 +113,11 @@ class WorkerMain:
     def prepare(self, frame: ch.Prepare, fds: list[int]) -> None:
         """Plugins first, which may wait: requests are served meanwhile, and a Discard ends it."""
         self.stop_preparing()
-        self.preparing = self.loop.create_task(self.prepare_all(frame))
+        self.preparing = self.loop.create_task(self.prepare_all(frame, self.preparing))
 
-    async def prepare_all(self, frame: ch.Prepare) -> None:
+    async def prepare_all(self, frame: ch.Prepare, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before}, timeout=UNDO_S)  # what it has started may have to stop first
         while self.engine.compile(PATTERNS_A_TURN):
             await asyncio.sleep(0)  # traffic goes first
         refused, self.refused = self.refused, []
@@ -133,6 +141,11 @@ class WorkerMain:
         """The first failure of its kind; all are counted."""
         trace = "".join(traceback.format_exception(error)).rstrip()
         self.engine.report("error", f"plugin {name}: {what}: {type(error).__name__}: {error}\n{trace}")
+
+    def task_ended(self, error: BaseException) -> None:
+        """A task that a plugin has made itself: nobody knows whose."""
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        self.engine.report("error", f"a task of a plugin ended with {type(error).__name__}: {error}\n{trace}")
 
     def plugin_blocked(self, name: str, seconds: float, where: str) -> None:
         told = f"plugin {name}: plugin_blocked: it has held the worker for {seconds:.1f} s"
@@ -175,7 +188,8 @@ class WorkerMain:
             self.on_term()
 
     def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
-        self.reply(ch.Live(seq=frame.seq, counts=self.engine.live()))
+        counts = self.engine.live() | {f"hooks_{name}": n for name, n in self.host.live().items()}
+        self.reply(ch.Live(seq=frame.seq, counts=counts, plugins=self.plugins.counts()))
 
     # -- the end
     def drain(self, frame: ch.Drain, fds: list[int]) -> None:
@@ -195,6 +209,30 @@ class WorkerMain:
             self.done.set()
         else:
             self.loop.call_later(DRAIN_TICK, self.watch_drain)
+
+
+def run_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None], told: Callable[[BaseException], None]) -> None:
+    """Run `main` to its end. A SystemExit that leaves another task ends the loop, as asyncio has it: not here, where
+    tasks are those of plugins. It is told, and the loop goes on."""
+    while not main.done():
+        try:
+            loop.run_until_complete(main)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if main.done():
+                raise
+            told(error)
+
+
+def exit_soon(column: int) -> None:
+    """Whatever tasks and threads of plugins still do, this process ends."""
+
+    def end() -> None:
+        os.write(2, b"fastgw: worker %d: tasks or threads of plugins went on after its end\n" % column)
+        os._exit(0)
+
+    timer = threading.Timer(EXIT_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def drop_privileges(user: int, group: int, parent: int) -> None:
@@ -222,11 +260,14 @@ def main(argv: list[str] | None = None) -> None:
     shm = Shm.map(options.shm)
     sock = socket.socket(fileno=options.channel)
 
-    async def serve() -> None:
-        await WorkerMain(sock, shm, options.column).run()
+    async def make() -> WorkerMain:
+        return WorkerMain(sock, shm, options.column)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+        worker = runner.run(make())
+        loop = runner.get_loop()
+        run_on(loop, loop.create_task(worker.run()), worker.task_ended)
+        exit_soon(options.column)
 
 
 if __name__ == "__main__":

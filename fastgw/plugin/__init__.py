@@ -13,10 +13,22 @@ Errors
 """
 
 from fastgw._fields import ExchangeOver, Headers, Tags
-from fastgw._views import Allow, Deny, Reply, Request
+from fastgw._views import Allow, ClientCertificate, Deny, Reply, Request
 
 from . import hook
 from .base import Plugin
 from .errors import PluginError
 
-__all__ = ["Allow", "Deny", "ExchangeOver", "Headers", "Plugin", "PluginError", "Reply", "Request", "Tags", "hook"]
+__all__ = [
+    "Allow",
+    "ClientCertificate",
+    "Deny",
+    "ExchangeOver",
+    "Headers",
+    "Plugin",
+    "PluginError",
+    "Reply",
+    "Request",
+    "Tags",
+    "hook",
+]

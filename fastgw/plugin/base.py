@@ -44,7 +44,9 @@ class Plugin(Generic[S]):
         """Open what it needs. Awaited in the worker, before the configuration is used; an exception refuses it."""
 
     async def stop(self) -> None:
-        """Close it again. Awaited when no configuration names this instance any more, and at the worker's end."""
+        """Close it again. Awaited once, when no configuration names this instance any more, or at the worker's end.
+
+        Not where `start` has failed or was cancelled: that cleans up by itself."""
 
 
 def _hooks_of(cls: type) -> dict[str, str]:

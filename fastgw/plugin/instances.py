@@ -1,8 +1,10 @@
 """The plugins that one worker runs, from their import to their end.
 
     prepare(specs): import → make → start() ──all well──► known to the host, until no snapshot names them → stop()
-                      └────────────one fails──────────► those that were new stop again; PluginErrors
+                      └──one fails, or it is cancelled──► those that were new stop again; PluginErrors
 
+stop() is called once for each start() that has ended well, and for no other: one that fails or is cancelled cleans up
+by itself. Nothing that a plugin raises, SystemExit included, is more than that plugin's failure.
 The thread is the worker's. A start() may wait, and requests are served meanwhile; an import may not, and is reported
 when it was long.
 """
@@ -10,7 +12,8 @@ when it was long.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +39,15 @@ class PluginErrors(Exception):
         self.errors = list(errors)
 
 
+async def ended(call: Callable[[], Awaitable[None]]) -> BaseException | None:
+    """Do it to its end, whatever that is: what it raised. (A SystemExit that left a task would end the loop.)"""
+    try:
+        await call()
+    except BaseException as error:
+        return error
+    return None
+
+
 class Instances:
     """Makes, keeps and stops them. `report(level, text)` writes lines of the error log."""
 
@@ -48,9 +60,13 @@ class Instances:
         self._stopping: set[asyncio.Task[None]] = set()
         host.released = self._released
 
+    def counts(self) -> dict[str, int]:
+        """Instances by the plugin's name: more than one while a request holds an older configuration's."""
+        return dict(Counter(plugin.name for plugin in self._plugins.values()))
+
     # -- one configuration
     async def prepare(self, specs: Sequence[PluginSpec]) -> None:
-        """Have the host know all of these. PluginErrors."""
+        """Have the host know all of these. PluginErrors. If that, or cancelled, nothing of the attempt is left."""
         self._wanted = {spec.key for spec in specs}
         new = [spec for spec in specs if spec.key not in self._plugins]
         errors: list[str] = []
@@ -60,15 +76,9 @@ class Instances:
                 made[spec.key] = self._make(spec)
             except PluginError as error:
                 errors.append(f"plugin {spec.name}: {error}")
-        started: list[int] = []
-        try:
-            if not errors:
-                errors = await self._start(made, started)
-        finally:
-            if errors or len(started) < len(made):
-                await self._stop_all([made[key] for key in started])
         if errors:
             raise PluginErrors(errors)
+        await self._start(list(made.values()))
         for spec in new:
             plugin = made[spec.key]
             methods = {kind: getattr(plugin, name) for kind, name in plugin.hooks.items()}
@@ -101,33 +111,44 @@ class Instances:
             return make(cls, value, spec.name)
         except settings.Wrong as wrong:
             raise PluginError(f"settings: {wrong}") from None
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # signals of a terminal are ignored here: even KeyboardInterrupt is the plugin's
             raise told("it cannot be made", error) from None
         finally:
             took = time.monotonic() - begun
             if took > LONG_IMPORT_S:
                 self._report("warn", f"plugin {spec.name}: its import held the worker for {took * 1000:.0f} ms")
 
-    async def _start(self, made: dict[int, Plugin[Any]], started: list[int]) -> list[str]:
-        """Start them at once; the keys of those that did go to `started`. Returns what went wrong."""
-        tasks = {key: asyncio.ensure_future(plugin.start()) for key, plugin in made.items()}
+    async def _start(self, plugins: Sequence[Plugin[Any]]) -> None:
+        """Start them at once. PluginErrors."""
+        tasks = {asyncio.ensure_future(ended(plugin.start)): plugin for plugin in plugins}
         if not tasks:
-            return []
+            return
+        errors: list[str] | None = None
         try:
-            await asyncio.wait(tasks.values(), timeout=START_S)
+            done, late = await asyncio.wait(tasks, timeout=START_S)
+            errors = [f"plugin {tasks[task].name}: start() did not end within {START_S:.0f} s" for task in late]
+            for task in done:
+                if (error := task.result()) is not None:
+                    errors.append(f"plugin {tasks[task].name}: {told('start() failed', error)}")
         finally:
-            errors = []
-            for key, task in tasks.items():
-                if not task.done():
-                    task.cancel()
-                    errors.append(f"plugin {made[key].name}: start() did not end within {START_S:.0f} s")
-                elif task.cancelled() or task.exception() is not None:
-                    error = asyncio.CancelledError() if task.cancelled() else task.exception()
-                    assert error is not None
-                    errors.append(f"plugin {made[key].name}: {told('start() failed', error)}")
-                else:
-                    started.append(key)
-        return errors
+            if errors != []:  # a second cancellation does not keep them from being stopped
+                await asyncio.shield(self._spawn(self._undo(tasks)))
+        if errors:
+            raise PluginErrors(sorted(errors))
+
+    async def _undo(self, tasks: dict[asyncio.Task[BaseException | None], Plugin[Any]]) -> None:
+        """Cancel what still starts, stop what has started: whoever swallows its cancellation, as soon as it has."""
+        for task in tasks:
+            task.cancel()
+        done, stuck = await asyncio.wait(tasks, timeout=STOP_S)
+        for task in stuck:
+            self._report("warn", f"plugin {tasks[task].name}: start() goes on though it was cancelled")
+            task.add_done_callback(lambda task: self._started_late(task, tasks[task]))
+        await asyncio.gather(*(self._stop(tasks[task]) for task in done if _went_well(task)))
+
+    def _started_late(self, task: asyncio.Task[BaseException | None], plugin: Plugin[Any]) -> None:
+        if _went_well(task):
+            self._spawn(self._stop(plugin))
 
     # -- the end of an instance
     def _released(self, key: int) -> None:
@@ -141,20 +162,26 @@ class Instances:
         if plugin is None:
             return
         self._host.remove(key)
-        task = asyncio.ensure_future(self._stop(plugin))
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
-
-    async def _stop_all(self, plugins: Sequence[Plugin[Any]]) -> None:
-        await asyncio.gather(*(self._stop(plugin) for plugin in plugins))
+        self._spawn(self._stop(plugin))
 
     async def _stop(self, plugin: Plugin[Any]) -> None:
-        try:
-            await asyncio.wait_for(plugin.stop(), STOP_S)
-        except TimeoutError:
+        task = asyncio.ensure_future(ended(plugin.stop))
+        done, _ = await asyncio.wait({task}, timeout=STOP_S)
+        if not done:
+            task.cancel()
             self._report("warn", f"plugin {plugin.name}: stop() did not end within {STOP_S:.0f} s")
-        except Exception as error:
+        elif (error := task.result()) is not None:
             self._report("warn", f"plugin {plugin.name}: {told('stop() failed', error)}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+        return task
+
+
+def _went_well(task: asyncio.Task[BaseException | None]) -> bool:
+    return not task.cancelled() and task.result() is None
 
 
 class LogHandler(logging.Handler):

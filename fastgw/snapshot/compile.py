@@ -43,7 +43,7 @@ class SlotGiver(Protocol):
 
     def stats_slot(self, kind: str, name: str) -> int:
         """A slot of counters. kind: "route" (name: `listener/route`), "unmatched" (a listener's), "upstream", "limit",
-        "plugin" or "tls" (a listener's)."""
+        "plugin", "tls" (a listener's) or "grpc" (a route's)."""
 
 
 class Slots:
@@ -330,6 +330,7 @@ def _route_fields(
         "read_idle_ms": _first(route.timeouts.idle, 0),
         "body_max": _first(route.limits.body, 0),
         **_tunnel_times(config, route, to if isinstance(to, str) else None),
+        "grpc_slot": slots.stats_slot("grpc", name) if route.grpc else 0,
     }  # fmt: skip
     match to:
         case Static():

@@ -5,7 +5,7 @@
 #include "base/num.h"
 #include "policy/layout.h"
 
-enum { FIXED = 768, SECOND_NS = 1000000000 };          /* room for all that is not a string: keys, punctuation, numbers, dots, time, reason */
+enum { FIXED = 800, SECOND_NS = 1000000000 };          /* room for all that is not a string: keys, punctuation, numbers, dots, time, reason */
 
 /* Two copies of a line's making are wanted: one that only copies, one that escapes. */
 #define INLINE inline __attribute__((always_inline))
@@ -203,6 +203,7 @@ static char *json_reply(char *p, const struct fgw_log_facts *f)
 {
     p = LIT(p, ",\"status\":");
     p = f->status >= 100 && f->status < 1000 ? three(p, f->status) : number(p, f->status);
+    if (fgw_unlikely(f->grpc)) p = number(LIT(p, ",\"grpc_status\":"), f->grpc - 1u);
     p = number(LIT(p, ",\"bytes_in\":"), f->bytes_in);
     p = number(LIT(p, ",\"bytes_out\":"), f->bytes_out);
     return millis(LIT(p, ",\"duration_ms\":"), f->duration_us);
@@ -257,6 +258,7 @@ static INLINE char *json_line(char *p, const struct fgw_log_facts *f, bytes16 *b
     p = FIELD(p, "user_agent", f->user_agent);
     p = FIELD(p, "referer", f->referer);
     if (f->fail.code != FGW_E_NONE) p = json_reason(p, f->fail, bad);
+    p = FIELD(p, "client_subject", f->subject);
     p = FIELD(p, "limit", f->limit);
     p = FIELD(p, "limit_dry_run", f->limit_dry);
     p = FIELD(p, "plugin", f->plugin);
@@ -316,10 +318,10 @@ static uint32_t capped(uint32_t n) { return n < FGW_LOG_TEXT ? n : FGW_LOG_TEXT;
 static uint32_t worst(const struct fgw_log_facts *f)
 {
     uint64_t sum = (uint64_t)f->client.n + f->method.n + f->target.n + f->host.n + f->user_agent.n + f->referer.n + f->request_id.n +
-                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n + f->limit.n + f->limit_dry.n + f->plugin.n + f->plugin_open.n;
+                   f->listener.n + f->route.n + f->upstream.n + f->endpoint.n + f->limit.n + f->limit_dry.n + f->plugin.n + f->plugin_open.n + f->subject.n;
     uint32_t tags = 0;
     for (uint32_t i = 0; i < f->ntags; i++) tags += 16 + 6 * (capped(f->tags[i].name_len) + capped(f->tags[i].value_len));
-    return FIXED + tags + 6 * (uint32_t)(sum < 15 * FGW_LOG_TEXT ? sum : 15 * FGW_LOG_TEXT);
+    return FIXED + tags + 6 * (uint32_t)(sum < 16 * FGW_LOG_TEXT ? sum : 16 * FGW_LOG_TEXT);
 }
 
 static char *line(char *p, int format, const struct fgw_log_facts *f)

@@ -27,6 +27,7 @@ struct fgw_log_facts {
     uint64_t upstream_us;         /* from lease asked to reply head; 0: none */
     uint64_t bytes_in, bytes_out; /* body bytes */
     struct fgw_str client;        /* address text */
+    struct fgw_str subject;       /* of its verified certificate; in JSON only */
     struct fgw_str method, target, host, user_agent, referer, request_id;
     struct fgw_str listener, route, upstream, endpoint;   /* empty: none */
     struct fgw_str limit, limit_dry;      /* the limit that refused; one that only would have (dry_run) */
@@ -35,6 +36,7 @@ struct fgw_log_facts {
     uint32_t ntags;
     struct fgw_fail fail;         /* code NONE: fine; else the reason word and who */
     uint16_t status;              /* 0: no answer was sent */
+    uint8_t  grpc;                /* a call of gRPC: 1 + its status; 0: it is none. In JSON only */
     uint8_t  h;                   /* HTTP's major version; 0 counts as 1 */
     uint8_t  minor;               /* HTTP/1.minor */
     uint8_t  tries;

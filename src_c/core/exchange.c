@@ -1,5 +1,6 @@
 #include "core/exchange.h"
 #include "core/call.h"
+#include "http/grpc.h"
 #include "http/problem.h"
 
 enum { ARENA_MAX = 512 << 10 };
@@ -58,6 +59,7 @@ static enum fgw_rq refuse(struct fgw_exchange *x, enum fgw_err code, enum fgw_by
 
 static enum fgw_rq rq_early(struct fgw_exchange *x)
 {
+    x->r.grpc = fgw_grpc_is(&x->msg->head);
     enum fgw_err e = fgw_forward_early(x);
     if (e) {
         x->close = true;                               /* what a peer got wrong once it may get wrong again: no next request */
@@ -99,7 +101,9 @@ static enum fgw_rq rq_route(struct fgw_exchange *x)
     x->first_byte_ms = route->first_byte_ms;
     if (route->to == FGW_TO_UPSTREAM) x->pool = x->bound->pools[route->upstream];
     if (x->body_max && x->msg->len == FGW_LEN_KNOWN && x->msg->length > x->body_max) return refuse(x, FGW_E_BODY_TOO_LONG, FGW_BY_CLIENT);
-    if (route->request_ms) fgw_loop_timer(&x->w->loop, &x->deadline, route->request_ms);
+    x->grpc_slot = route->grpc_slot;
+    if (r->grpc && !fgw_grpc_deadline(x)) return refuse(x, FGW_E_BAD_FIELD, FGW_BY_CLIENT);
+    if (route->request_ms && !x->deadline_ns) fgw_loop_timer(&x->w->loop, &x->deadline, route->request_ms);
     if (!fgw_forward_build(x)) return refuse(x, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
     return FGW_RQ_CHAIN;
 }
@@ -142,7 +146,8 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
     if (x->rp != FGW_RP_WAIT) r->reply.n = 0;          /* before that it holds only what goes with the refusal */
     struct fgw_str text = fgw_str(body, fgw_problem_limit((enum fgw_err)why.code, status, r->limit, body));
-    r->answer = (struct fgw_answer){(uint16_t)status, text, (enum fgw_err)why.code};
+    const char *detail = fgw_err_text((enum fgw_err)why.code);
+    r->answer = (struct fgw_answer){(uint16_t)status, text, (enum fgw_err)why.code, fgw_str(detail, strlen(detail))};
     fgw_fields_add(&r->arena, &r->reply, FGW_H_CONTENT_TYPE, FGW_STR("content-type"), FGW_STR("application/problem+json"));
     if (status == 503) fgw_fields_add(&r->arena, &r->reply, FGW_H_RETRY_AFTER, FGW_STR("retry-after"), FGW_STR("1"));
     if (!x->request_ended && x->msg && x->msg->len != FGW_LEN_NONE) x->close = true;   /* its body may be long, and nobody wants it */
@@ -225,6 +230,7 @@ static struct fgw_exchange *exchange_new(struct fgw_worker *w, struct fgw_side *
     x->w = w, x->front = side, x->r.limits = &w->limits;
     x->snap = fgw_snapshot_ref(w->snap);
     x->deadline.fire = deadline;
+    x->grpc_status = FGW_GRPC_NONE;
     x->start_ns = w->loop.clock.mono_ns, x->start_wall = w->loop.clock.wall_ns;
     side->up = &front_up, side->user = x;
     fgw_list_init(&x->children);

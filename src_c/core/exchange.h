@@ -59,10 +59,11 @@ struct fgw_exchange {
     uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;
     uint64_t body_max;
     uint64_t moved_ms, tunnel_end_ms;    /* a tunnel's: when a byte last moved; when it is too old, 0: never */
-    uint32_t slot, first_byte_ms, tunnel_idle_ms;
+    uint64_t deadline_ns;                /* of a call: when its deadline is; 0: it has none */
+    uint32_t slot, first_byte_ms, tunnel_idle_ms, grpc_slot;   /* grpc_slot: where calls of its route are counted by status; 0: nowhere */
     struct fgw_fail fail;
     uint16_t step, nsteps;               /* request: next step; steps entered are [0, step) */
-    uint8_t rq, rp, tries, depth, calls;
+    uint8_t rq, rp, tries, depth, calls, grpc_status;   /* grpc_status: enum fgw_grpc_code, once it is told */
     bool parked, request_ended, kept_lost, reply_ended, agreed, tunnel, filters[2], own_reply, finished, busy, ended, close;
     char endpoint[80];                   /* the last one tried, for the log */
     char first[1792];                    /* the arena's first piece */
@@ -105,5 +106,11 @@ void fgw_tunnel_end(struct fgw_exchange *x);
 bool fgw_forward_build(struct fgw_exchange *x);                                        /* r.out: the fields to be sent upstream */
 enum fgw_err fgw_forward_early(struct fgw_exchange *x);                                /* target, host, client, request id */
 void fgw_exchange_log(struct fgw_exchange *x);
+/* Calls of gRPC (r.grpc). */
+bool fgw_grpc_deadline(struct fgw_exchange *x);                                        /* its deadline: the route's, or its own if that is sooner. false: malformed */
+bool fgw_grpc_remaining(struct fgw_exchange *x);                                       /* r.out says what is left of it. false: no memory */
+bool fgw_grpc_answer(struct fgw_exchange *x);                                          /* our own answer, in their form. false: no memory */
+void fgw_grpc_heard(struct fgw_exchange *x, const struct fgw_msg *m);                  /* an upstream's head, or trailers: the status, if it is there */
+uint8_t fgw_grpc_outcome(const struct fgw_exchange *x, uint16_t status);               /* when it has ended; status: that was sent, 0 none */
 
 #endif

@@ -138,7 +138,7 @@ static void send_head(struct fgw_exchange *x)
             o.len = changed ? FGW_LEN_UNKNOWN : FGW_LEN_KNOWN, o.length = n, o.no_body = true;
         }
         if (r->status == 101) o.upgrade = fgw_msg_upgrade(m);
-    } else o.len = FGW_LEN_KNOWN, o.length = r->answer.body.n;
+    } else if (!r->grpc || r->answer.body.n) o.len = FGW_LEN_KNOWN, o.length = r->answer.body.n;
     x->front->down->send_head(x->front, &o);
 }
 
@@ -146,6 +146,11 @@ static void reply_began(struct fgw_exchange *x)
 {
     x->head_ns = x->w->loop.clock.mono_ns;
     fgw_exchange_rp(x, FGW_RP_BODY);
+    if (x->own_reply && x->r.grpc && !fgw_grpc_answer(x)) {
+        x->front->down->abort(x->front, FGW_E_NO_MEMORY);
+        x->ended = true;
+        return;
+    }
     send_head(x);
     if (x->own_reply) {
         struct fgw_str body = x->r.answer.body;
@@ -231,6 +236,7 @@ void fgw_exchange_reply_head(struct fgw_exchange *x, struct fgw_msg *m)
     struct fgw_req *r = &x->r;
     x->reply_msg = m;
     r->status = m->head.status;
+    if (r->grpc) fgw_grpc_heard(x, m);
     r->reply.n = 0;
     if (!fgw_fields_reserve(&r->arena, &r->reply, m->head.nfields + 4u)) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));

@@ -1,6 +1,8 @@
 /* What is told of an exchange when it ends; and what is copied when it lets go of its head early. */
 #include "core/exchange.h"
 #include "core/accesslog.h"
+#include "http/grpc.h"
+#include "io/tls_cert.h"
 
 static struct fgw_str field(const struct fgw_exchange *x, enum fgw_field_id id)
 {
@@ -43,16 +45,20 @@ void fgw_exchange_log(struct fgw_exchange *x)
         if (x->own_reply && x->fail.code) fgw_stats_add(&cell->gateway_errors, 1);
         if (x->tries > 1) fgw_stats_add(&cell->retries, 1);
     }
+    uint8_t call = r->grpc ? (uint8_t)(1 + fgw_grpc_outcome(x, status)) : 0;
+    if (call && x->grpc_slot) fgw_stats_add(&fgw_grpc_cell(w->shm, w->column, x->grpc_slot)->calls[call - 1], 1);
     int format = w->snap ? w->snap->root->log_format : FGW_LOG_OFF;
     if (format == FGW_LOG_OFF) return;
     struct fgw_log_facts f = {.time = &w->log_time, .wall_ns = x->start_wall, .duration_us = us, .bytes_in = x->bytes_in, .bytes_out = x->bytes_out,
                               .upstream_us = x->upstream_ns && x->head_ns > x->upstream_ns ? (x->head_ns - x->upstream_ns) / 1000 : 0,
-                              .client = r->client, .method = r->method, .host = r->host, .request_id = r->request_id,
+                              .client = r->client, .subject = r->peer && r->peer->identity ? r->peer->identity->subject : FGW_STR(""),
+                              .method = r->method, .host = r->host, .request_id = r->request_id,
                               .target = x->msg ? fgw_head_target(&x->msg->head) : r->target.path,
                               .user_agent = field(x, FGW_H_USER_AGENT), .referer = field(x, FGW_H_REFERER), .listener = r->listener,
                               .route = x->snap ? r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("") : r->path_out,
                               .fail = x->fail, .limit = r->limit, .limit_dry = r->limit_dry, .plugin = r->plugin,
-                              .plugin_open = r->plugin_open, .tags = r->tags.v, .ntags = r->tags.n, .status = status, .h = r->h, .minor = r->minor, .tries = x->tries};
+                              .plugin_open = r->plugin_open, .tags = r->tags.v, .ntags = r->tags.n, .status = status, .grpc = call, .h = r->h,
+                              .minor = r->minor, .tries = x->tries};
     if (x->pool && x->tries) f.upstream = fgw_str(x->pool->name, strlen(x->pool->name));
     f.endpoint = fgw_str(x->endpoint, strnlen(x->endpoint, sizeof x->endpoint));
     fgw_accesslog_write(w->log, format, &f);

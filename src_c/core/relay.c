@@ -87,6 +87,7 @@ static void reply_over(struct fgw_exchange *x)
 {
     if (x->reply_trailers && !x->tunnel) {
         struct fgw_out_field f[FGW_FIELDS_MAX];
+        if (x->r.grpc) fgw_grpc_heard(x, x->reply_trailers);
         x->front->down->send_trailers(x->front, f, fgw_msg_fields(x->reply_trailers, f));
     }
     x->front->down->finish(x->front);

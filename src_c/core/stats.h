@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "http/grpc.h"
 #include "io/shm.h"
 
 /* Upper bounds in microseconds of the duration histogram: OpenTelemetry's http boundaries (5 ms .. 10 s) and finer ones below. */
@@ -30,6 +31,10 @@ struct fgw_stats_cell {                   /* one slot in one column: of requests
 enum { FGW_TLS_WORDS = FGW_E_TLS_TIMEOUT - FGW_E_TLS_FAILED + 1 };
 struct fgw_tls_cell { _Atomic uint64_t handshakes, resumed, failures[FGW_TLS_WORDS]; };
 _Static_assert(sizeof(struct fgw_tls_cell) <= FGW_SHM_CELL, "it is a stats slot");
+/* A slot of kind "grpc", of one route: calls by status (http/grpc.h). */
+struct fgw_grpc_cell { _Atomic uint64_t calls[FGW_GRPC_CODES]; };
+_Static_assert(sizeof(struct fgw_grpc_cell) <= FGW_SHM_CELL, "it is a stats slot");
+static inline struct fgw_grpc_cell *fgw_grpc_cell(struct fgw_shm *m, uint32_t column, uint32_t slot) { return fgw_shm_cell(m, column, slot); }
 struct fgw_gauges {                       /* what a worker holds now, and its own totals; two cache lines, nobody else's */
     _Alignas(64) _Atomic int64_t connections;
     _Atomic int64_t requests, upstream_connections, upstream_idle, tunnels, parked;

@@ -63,6 +63,7 @@ static void send_request(struct fgw_try *t)
     struct fgw_exchange *x = t->x;
     struct fgw_req *r = &x->r;
     struct fgw_side *s = t->lease.side;
+    bool told = !x->deadline_ns || fgw_grpc_remaining(x);
     struct fgw_out o = {.fields = r->out.v, .nfields = r->out.n, .method = r->method, .scheme = r->scheme, .target = target_out(r)};
     s->up = &try_up, s->user = t;
     state_set(t, FGW_TRY_SENT);
@@ -75,7 +76,7 @@ static void send_request(struct fgw_try *t)
     o.upgrade = fgw_msg_upgrade(x->msg);
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
-    if (!o.target.p) {
+    if (!o.target.p || !told) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return;
     }

@@ -211,8 +211,21 @@ static void release(struct fgw_side *side)
 const struct fgw_side_down fgw_h2_server_down = {"h2", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
 
 /* ---- the codec's own answers ---- */
+static void answer_call(struct fgw_h2_stream *s, enum fgw_err why, int status)
+{
+    struct fgw_out_field f[FGW_GRPC_FIELDS];
+    const char *text = fgw_err_text(why);
+    struct fgw_out o = {.fields = f, .nfields = fgw_grpc_fields(fgw_grpc_of(why, status), fgw_str(text, strlen(text)), f), .status = 200};
+    send_head(&s->side, &o);
+    finish(&s->side);
+}
+
 static void answer(struct fgw_h2_stream *s, enum fgw_err why, int status)
 {
+    if (s->grpc) {
+        answer_call(s, why, status);
+        return;
+    }
     char text[FGW_PROBLEM_MAX];
     uint32_t n = fgw_problem_write(why, status, text);
     const struct fgw_out_field f[] = {

@@ -3,6 +3,7 @@
 #ifndef FGW_HTTP_H2_IMPL_H
 #define FGW_HTTP_H2_IMPL_H
 #include <nghttp2/nghttp2.h>
+#include "http/grpc.h"
 #include "http/h2.h"
 
 enum { FGW_H2_LOOK_MS = 500,             /* how often streams are looked over */
@@ -63,6 +64,7 @@ struct fgw_h2_stream {
     bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
     bool released, closed, freed;
+    bool grpc;                       /* a call: our own answers are in its form, and either side may be silent for long */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
@@ -108,7 +110,7 @@ static inline bool fgw_h2_tunnel_waits(const struct fgw_h2_stream *s) { return s
 /* ---- h2_guard.c ---- */
 int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);
 bool fgw_h2_spend(struct fgw_h2_server *h, enum fgw_h2_spent what);      /* false: past its limit, the connection is to end */
-void fgw_h2_refund(struct fgw_h2_server *h);                             /* we sent data: the peer owes frames for it */
+void fgw_h2_refund(struct fgw_h2_server *h);                             /* we sent data, or a head: the peer owes frames for it */
 int  fgw_h2_trip(struct fgw_h2_server *h, enum fgw_err fault, uint32_t code);   /* what a callback returns then */
 void fgw_h2_look(struct fgw_h2_server *h);                               /* the clock's judgement of the streams and the connection */
 

@@ -201,7 +201,7 @@ static void request(struct fgw_h2_stream *s, bool end)
     struct fgw_h2_server *h = s->h;
     const struct fgw_h1_limits *lim = h->lim;
     enum fgw_err e = fgw_h2_head_end(s, end);
-    s->head_done = true;
+    s->head_done = true, s->grpc = fgw_grpc_is(&s->m->head);
     s->body_ms = s->read_ms = fgw_h2_now(h);
     if (++h->requests == lim->requests_max && lim->requests_max) fgw_h2_drain(h);
     if (e) {
@@ -307,11 +307,13 @@ static int on_invalid(nghttp2_session *ng, const nghttp2_frame *f, int error, vo
     return f->hd.stream_id && !nghttp2_session_get_stream_user_data(ng, f->hd.stream_id) ? wasted(h) : 0;
 }
 
-/* nghttp2 found the fault itself: what it says last is all there is to say. */
+/* gRPC's clients open a stream's window with every call, whatever is answered. And where nghttp2 found a fault itself, what it says last
+ * is all there is to say. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_server *h = user;
     (void)ng;
+    if (f->hd.type == NGHTTP2_HEADERS) fgw_h2_refund(h);
     if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code && !h->fault) h->fault = FGW_E_H2_PROTOCOL, h->code = f->goaway.error_code;
     return 0;
 }

@@ -100,7 +100,7 @@ static bool str_ok(struct look *k, const void *p) { return text_ok(k, *(const st
 static bool part_ok(struct look *k, const void *p)
 {
     const struct fgw_l_part *x = p;
-    MUST(x->kind <= FGW_PART_ROUTE, "a template has an unknown part");
+    MUST(x->kind < FGW_PARTS, "a template has an unknown part");
     MUST(x->kind != FGW_PART_PARAM || x->param < k->nparams, "a template names a parameter that is not there");
     return texts_part(k, x);
 }
@@ -188,7 +188,7 @@ static bool route_ok(struct look *k, const void *p)
     const struct fgw_l_route *x = p;
     const struct fgw_l_route *first = fgw_l_at(k->seg, k->routes->routes.off);
     MUST(x->index == (uint32_t)(x - first), "a route has another's index");
-    MUST(x->to <= FGW_TO_REDIRECT, "a route leads to something unknown");
+    MUST(x->to <= FGW_TO_REDIRECT && x->grpc_slot < FGW_SHM_STATS, "a route leads to something unknown");
     MUST(x->nparams <= FGW_PARAMS_MAX && x->nparams == x->params.count, "a route's parameters are miscounted");
     MUST(x->to != FGW_TO_UPSTREAM || x->upstream < k->routes->upstreams.count, "a route's upstream is not there");
     k->nparams = x->nparams;

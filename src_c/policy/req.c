@@ -1,4 +1,5 @@
 #include "policy/req.h"
+#include "io/tls_cert.h"
 
 bool fgw_fields_reserve(struct fgw_arena *a, struct fgw_fields *f, uint32_t n)
 {
@@ -37,6 +38,19 @@ struct fgw_out_field *fgw_fields_find(struct fgw_fields *f, enum fgw_field_id id
     return NULL;
 }
 
+/* What the client's verified certificate says; of several names the first. Empty where it showed none. */
+static struct fgw_str cert_text(const struct fgw_identity *i, enum fgw_part what)
+{
+    if (!i) return FGW_STR("");
+    switch (what) {
+    case FGW_PART_CERT_SUBJECT:     return i->subject;
+    case FGW_PART_CERT_CN:          return i->cn;
+    case FGW_PART_CERT_FINGERPRINT: return i->fingerprint;
+    case FGW_PART_CERT_URI:         return i->nuris ? i->uris[0] : FGW_STR("");
+    default:                        return i->ndns ? i->dns[0] : FGW_STR("");
+    }
+}
+
 /* A path parameter is still percent-encoded where the normal form keeps it: it is printable ASCII, safe in a field value. */
 static struct fgw_str part_text(const struct fgw_req *r, const struct fgw_l_part *p)
 {
@@ -52,6 +66,9 @@ static struct fgw_str part_text(const struct fgw_req *r, const struct fgw_l_part
     case FGW_PART_SCHEME:         return r->scheme;
     case FGW_PART_LISTENER:       return r->listener;
     case FGW_PART_ROUTE:          return r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR("");
+    case FGW_PART_CERT_SUBJECT: case FGW_PART_CERT_CN: case FGW_PART_CERT_FINGERPRINT: case FGW_PART_CERT_URI: case FGW_PART_CERT_DNS:
+        return cert_text(r->peer ? r->peer->identity : NULL, (enum fgw_part)p->kind);
+    case FGW_PARTS: break;
     }
     return FGW_STR("");
 }

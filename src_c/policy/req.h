@@ -20,6 +20,7 @@ struct fgw_answer {
     uint16_t status;
     struct fgw_str body;
     enum fgw_err why;                        /* FGW_E_NONE: a wanted answer, not a failure */
+    struct fgw_str detail;                   /* what it says in words, for whom a body is of no use (gRPC); may be empty */
 };
 /* A subrequest a step asks for: PARK with call.path set. */
 struct fgw_call_spec { struct fgw_str method, path, upstream; };
@@ -57,6 +58,7 @@ struct fgw_req {
     struct fgw_hold *holds;
     struct fgw_ticket ticket;                /* while it is parked */
     uint8_t  h, minor;                       /* HTTP/h, of 1 also .minor */
+    bool     grpc;                           /* a call of gRPC: answers of our own are in its form (core/grpc.c) */
 };
 
 bool fgw_fields_add(struct fgw_arena *a, struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name, struct fgw_str value);

@@ -56,6 +56,7 @@ class Heard:
     last: list[int] = field(default_factory=list)
     resets: dict[int, int] = field(default_factory=dict)
     status: dict[int, int] = field(default_factory=dict)
+    fields: dict[int, Fields] = field(default_factory=dict)
     interim: dict[int, list[int]] = field(default_factory=dict)
     body: dict[int, bytes] = field(default_factory=dict)
     trailers: dict[int, Fields] = field(default_factory=dict)
@@ -142,12 +143,13 @@ class Hostile:
             h.pings.append(one.opaque_data)
         elif isinstance(one, HeadersFrame):
             assert "END_HEADERS" in one.flags
-            fields = [(str(n), str(v)) for n, v in self.decoder.decode(one.data)]
+            decoded = self.decoder.decode(one.data, raw=True)
+            fields = [(bytes(n).decode("latin-1"), bytes(v).decode("latin-1")) for n, v in decoded]
             status = int(dict(fields).get(":status", "0"))
             if 100 <= status < 200:
                 h.interim.setdefault(stream, []).append(status)
             elif status:
-                h.status[stream] = status
+                h.status[stream], h.fields[stream] = status, fields
             else:
                 h.trailers[stream] = fields
         elif isinstance(one, DataFrame):

@@ -5,6 +5,7 @@ import mmap
 from pathlib import Path
 
 import fastgw._shm
+from fastgw._grpc import CODES
 from fastgw._shm import STATS_SLOTS, Shm
 from fastgw._tls import WORDS
 
@@ -46,3 +47,8 @@ def handshakes(shm: Shm, column: int, slot: int, field: str, value: int) -> None
     """Set a counter of a TLS listener: handshakes, resumed, or a word of failure (core/stats.h)."""
     at = ("handshakes", "resumed", *WORDS).index(field)
     ctypes.c_uint64.from_address(cell(shm, column, slot) + 8 * at).value = value
+
+
+def called(shm: Shm, column: int, slot: int, code: str, value: int) -> None:
+    """Set how many calls of a route ended so (core/stats.h)."""
+    ctypes.c_uint64.from_address(cell(shm, column, slot) + 8 * CODES.index(code)).value = value

@@ -52,6 +52,16 @@ TEST(json_of_a_refused_request)
     OK(has(line_of(FGW_LOG_JSON, &f), "\"status\":0,"));
 }
 
+TEST(the_status_of_a_call)
+{
+    struct fgw_log_facts f = typical();
+    OK(!has(line_of(FGW_LOG_JSON, &f), "grpc_status"));
+    f.grpc = 1;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"status\":200,\"grpc_status\":0,\"bytes_in\":0,"));
+    f.grpc = 1 + 16;
+    OK(has(line_of(FGW_LOG_JSON, &f), "\"grpc_status\":16,"));
+}
+
 TEST(a_line_that_needs_escaping)
 {
     struct fgw_log_facts f = typical();
@@ -189,9 +199,11 @@ TEST(the_worst_line_fits_the_ring)
     struct fgw_log_facts f = {
         .wall_ns = UINT64_MAX, .duration_us = UINT64_MAX, .upstream_us = UINT64_MAX, .bytes_in = UINT64_MAX, .bytes_out = UINT64_MAX,
         .client = s, .method = s, .target = s, .host = s, .user_agent = s, .referer = s, .request_id = s, .listener = s, .route = s,
-        .upstream = s, .endpoint = s, .fail = fgw_fail(FGW_E_UPSTREAM_HEAD_LONG, FGW_BY_UPSTREAM), .status = UINT16_MAX, .minor = 255, .tries = 255,
+        .upstream = s, .endpoint = s, .subject = s,
+        .limit = s, .limit_dry = s, .plugin = s, .plugin_open = s,
+        .fail = fgw_fail(FGW_E_UPSTREAM_HEAD_LONG, FGW_BY_UPSTREAM), .status = UINT16_MAX, .minor = 255, .tries = 255,
     };
-    OK(line_of(FGW_LOG_JSON, &f).n > 11 * 6 * FGW_LOG_TEXT);
+    OK(line_of(FGW_LOG_JSON, &f).n > 16 * 6 * FGW_LOG_TEXT);
     OK(line_of(FGW_LOG_COMBINED, &f).n > 5 * 4 * FGW_LOG_TEXT);
 }
 
@@ -215,6 +227,9 @@ TEST(tags_are_escaped_and_fit_however_long)
     f.plugin = FGW_STR("auth"), f.plugin_open = FGW_STR("geo");
     l = line_of(FGW_LOG_JSON, &f);
     OK(memmem(l.p, l.n, ",\"plugin\":\"auth\",\"plugin_failed_open\":\"geo\"}", 44));
+    f.subject = FGW_STR("CN=\"a\"");
+    l = line_of(FGW_LOG_JSON, &f);
+    OK(memmem(l.p, l.n, ",\"client_subject\":\"CN=\\\"a\\\"\",\"plugin\"", 37));
 }
 
 TEST(a_full_ring_drops_and_counts)

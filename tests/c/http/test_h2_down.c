@@ -149,4 +149,19 @@ TEST(abort_and_release_in_the_middle_reset_the_stream)
     }
 }
 
+/* What the codec answers itself: a call's head that is too long, and one that nobody can understand. */
+TEST(calls_are_refused_in_their_own_form)
+{
+    h2_set();
+    p.lim.head.max_fields = 4;
+    h2_come(), h2_hello();
+    ask(1, ES, POST "|content-type=application/grpc|te=trailers|a=1|b=2|c=3");
+    SAID("HEADERS 1 :status=200 content-type=application/grpc grpc-status=8 grpc-message=there are more header fields than allowed END|");
+    ask(3, ES, POST "|content-type=application/grpc-web|te=trailers|a=1|b=2|c=3");
+    OK(strstr(said(), ":status=431 ") != NULL);
+    ask(5, ES, ":method=POST|:scheme=http|:path=/a|:authority=h|content-type=application/grpc|host=other");
+    SAID("HEADERS 5 :status=200 content-type=application/grpc grpc-status=13 grpc-message=the Host field is missing, repeated or malformed END|");
+    h2_stop();
+}
+
 TEST_MAIN()

@@ -248,4 +248,63 @@ TEST(an_idle_connection_and_an_old_one)
     h2_stop();
 }
 
+#define CALL POST "|content-type=application/grpc|te=trailers"
+
+/* A call may be silent for longer than a body, and slower; not for ever, but a byte in either direction is life. */
+TEST(calls_may_be_silent)
+{
+    h2_set();
+    p.lim.head_ms = p.lim.keepalive_ms = 0;
+    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500, p.lim.tunnel_idle_ms = 60000;
+    h2_come(), h2_hello();
+    ask(1, 0, CALL);
+    play_wait(&p, 30000);
+    frame(F_DATA, 0, 1, "abc", 3), play_turn(&p);
+    p.side->down->credit(p.side, 3);
+    play_wait(&p, 40000);
+    const struct fgw_out o = {.status = 200, .len = FGW_LEN_UNKNOWN};
+    play_head(&p, &o), play_body(&p, "x"), play_turn(&p);
+    SAID("HEADERS 1 :status=200|DATA 1 x|");
+    play_wait(&p, 40000);
+    SAID("");
+    play_wait(&p, 30000);
+    SAID("RST 1 8|");
+    h2_stop();
+}
+
+TEST(a_silent_call_is_answered_in_its_own_form)
+{
+    h2_set();
+    p.lim.head_ms = p.lim.keepalive_ms = 0, p.lim.tunnel_idle_ms = 10000;
+    h2_come(), h2_hello();
+    ask(1, 0, CALL);
+    play_wait(&p, 11000);
+    SAID("HEADERS 1 :status=200 content-type=application/grpc grpc-status=4 grpc-message=the request body did not arrive in time END|RST 1 0|");
+    ask(3, 0, POST), play_wait(&p, 11000);             /* nothing else is judged by that */
+    SAID("");
+    h2_stop();
+}
+
+/* The pings of a client that keeps its connection alive every second, and measures what it gets, for a minute. */
+TEST(pings_of_calls_are_no_flood)
+{
+    h2_start();
+    ask(1, 0, CALL);
+    for (int i = 0; i < 60; i++) frame(F_PING, 0, 0, "12345678", 8), play_turn(&p), play_wait(&p, 1000), forget();
+    OK(strstr(said(), "GOAWAY") == NULL);
+    h2_stop();
+}
+
+/* gRPC's own library opens the stream's window with each call, and an answer that is all status has no DATA that would pay for it. */
+TEST(heads_that_are_sent_give_back)
+{
+    h2_start();
+    for (uint32_t i = 0; i < 60; i++) {
+        headers(1 + 2 * i, EH | ES, GET), number(F_WINDOW, 1 + 2 * i, 5);
+        play_turn(&p), reply(204, ""), forget();
+    }
+    OK(strstr(said(), "GOAWAY") == NULL);
+    h2_stop();
+}
+
 TEST_MAIN()

@@ -117,6 +117,7 @@ TEST(routes_do_what_is_known)
     *r = good;
     r->index = 1; BAD(&s, "a route has another's index"); *r = good;
     r->to = 3; BAD(&s, "a route leads to something unknown"); *r = good;
+    r->grpc_slot = FGW_SHM_STATS; BAD(&s, "a route leads to something unknown"); *r = good;
     r->nparams = 1; BAD(&s, "a route's parameters are miscounted"); *r = good;
     r->upstream = 1; BAD(&s, "a route's upstream is not there"); *r = good;
     r->to = FGW_TO_STATIC; BAD(&s, "a record lies outside"); *r = good;

@@ -86,6 +86,28 @@ TEST(every_part_of_a_template)
     end(&r);
 }
 
+TEST(parts_of_a_client_certificate)
+{
+    const struct fgw_str uris[] = {FGW_STR("spiffe://d/a"), FGW_STR("x:")}, dns[] = {FGW_STR("a.d"), FGW_STR("b.d")};
+    const struct fgw_identity who = {.subject = FGW_STR("CN=a,O=d"), .cn = FGW_STR("a"), .fingerprint = FGW_STR("0f"), .uris = uris, .dns = dns, .nuris = 2, .ndns = 2};
+    const struct fgw_identity bare = {.subject = FGW_STR("O=d")};
+    const struct fgw_l_part parts[] = {{.kind = FGW_PART_TEXT, .text = {0, 1}}, {.kind = FGW_PART_CERT_SUBJECT}, {.kind = FGW_PART_TEXT, .text = {0, 1}},
+        {.kind = FGW_PART_CERT_CN}, {.kind = FGW_PART_TEXT, .text = {0, 1}}, {.kind = FGW_PART_CERT_FINGERPRINT}, {.kind = FGW_PART_TEXT, .text = {0, 1}},
+        {.kind = FGW_PART_CERT_URI}, {.kind = FGW_PART_TEXT, .text = {0, 1}}, {.kind = FGW_PART_CERT_DNS}};
+    struct fgw_peer peer = {0};
+    struct fgw_req r;
+    begin(&r);
+    r.seg = "|";
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "|||||");
+    r.peer = &peer;
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "|||||");
+    peer.identity = &bare;
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "|O=d||||");
+    peer.identity = &who;
+    EQ_STR(fgw_template(&r, parts, FGW_COUNT(parts)), "|CN=a,O=d|a|0f|spiffe://d/a|a.d");
+    end(&r);
+}
+
 TEST(out_of_room_is_told)
 {
     struct fgw_req r;

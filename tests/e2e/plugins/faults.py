@@ -101,3 +101,85 @@ class Unstartable(Plugin[None]):
 
     @hook.access
     def check(self, request: Request) -> None: ...
+
+
+class Where(msgspec.Struct):
+    """Where to leave, and how."""
+
+    where: str = "hook"
+    interrupt: bool = False
+
+
+class Exits(Plugin[Where]):
+    """Leaves the process, or would."""
+
+    async def start(self) -> None:
+        self.leave("start")
+
+    async def stop(self) -> None:
+        self.leave("stop")
+
+    @hook.access
+    async def check(self, request: Request) -> None:
+        request.headers["x-half"] = "done"
+        self.leave("hook")
+        await asyncio.sleep(0.001)
+        if self.settings.where == "task":
+            await asyncio.create_task(self.later())
+        self.leave("late hook")
+
+    @hook.reply
+    def stamp(self, request: Request, reply: Reply) -> None:
+        reply.headers["x-half"] = "done"
+        self.leave("reply")
+
+    async def later(self) -> None:
+        self.leave("task")
+
+    def leave(self, where: str) -> None:
+        if self.settings.where == where:
+            raise KeyboardInterrupt if self.settings.interrupt else SystemExit(9)
+
+
+class StartsSlowly(Plugin[File]):
+    """Its start waits until it is cancelled; all is told in a file."""
+
+    async def start(self) -> None:
+        self.tell("starts")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self.tell("cancelled")
+
+    async def stop(self) -> None:
+        self.tell("stopped")
+
+    def tell(self, word: str) -> None:
+        with open(self.settings.file, "a") as file:
+            file.write(word + "\n")
+
+    @hook.access
+    def check(self, request: Request) -> None: ...
+
+
+class StartsAtOnce(StartsSlowly):
+    async def start(self) -> None:
+        self.tell("started")
+
+
+class Stays(Plugin[None]):
+    """Leaves a task that cannot be cancelled and a thread that does not end."""
+
+    async def start(self) -> None:
+        self.task = asyncio.create_task(self.run())
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+    @hook.access
+    def check(self, request: Request) -> None: ...

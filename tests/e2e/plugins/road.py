@@ -24,6 +24,15 @@ class Edits(Plugin[None]):
         reply.headers["x-seen"] = f"{request.route} {reply.status}"
 
 
+class Certificate(Plugin[None]):
+    """Tells the origin what the client's certificate says."""
+
+    @hook.access
+    def check(self, request: Request) -> None:
+        found = request.certificate
+        request.headers["x-certificate"] = repr(found and (found.cn, found.uris, found.dns, len(found.fingerprint)))
+
+
 class KeySettings(msgspec.Struct, forbid_unknown_fields=True):
     header: str = "x-api-key"
     keys: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from fastgw._shm import BOUNDS_US, LogDrain, Shm
 from fastgw.control import metrics
 from fastgw.control.slots import SlotTable
 from fastgw.control.snapshot import CertSpec
-from tests.py.shm_writer import count, handshakes, put, request
+from tests.py.shm_writer import called, count, handshakes, put, request
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -193,3 +193,16 @@ def test_handshakes_by_listener_and_reason(gateway: Gateway) -> None:
     name = "fgw_tls_certificate_expiry_timestamp_seconds"
     assert value(found, name, listener="web", name="a.test") == 1_900_000_000
     assert not [key for key in found if key[0] == "fgw_requests_total"]
+
+
+def test_calls_by_route_and_code(gateway: Gateway) -> None:
+    users, unused = gateway.slots.stats_slot("grpc", "users"), gateway.slots.stats_slot("grpc", "unused")
+    assert users != unused
+    called(gateway.shm, 0, users, "OK", 5)
+    called(gateway.shm, 2, users, "OK", 2)
+    called(gateway.shm, 1, users, "UNAUTHENTICATED", 1)
+    found = read(gateway)
+    assert value(found, "fgw_grpc_calls_total", route="users", code="OK") == 7
+    assert value(found, "fgw_grpc_calls_total", route="users", code="UNAUTHENTICATED") == 1
+    assert len([key for key in found if key[0] == "fgw_grpc_calls_total"]) == 2
+    assert not [key for key in found if key[0] == "fgw_requests_total"], "it is no slot of requests"

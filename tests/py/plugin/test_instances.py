@@ -33,6 +33,30 @@ class Slow(Good):
 class Sticks(Good):
     async def stop(self):
         await asyncio.sleep(3600)
+class Leaves(Good):
+    async def start(self):
+        raise SystemExit(3)
+class Breaks(Good):
+    async def start(self):
+        raise KeyboardInterrupt
+class LeavesLate(Good):
+    async def stop(self):
+        raise SystemExit(4)
+class Stubborn(Good):
+    async def start(self):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await Good.start(self)
+go = asyncio.Event()
+class Deaf(Good):
+    async def start(self):
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                pass
+        await Good.start(self)
 """
 
 
@@ -153,3 +177,55 @@ async def test_the_end_stops_all_and_does_not_wait_for_ever(bench: Bench, monkey
     await asyncio.sleep(0.05)
     assert "stop p1" in bench.told and bench.host.closed and not bench.host.known
     assert bench.lines == ["warn plugin p2: stop() did not end within 0 s"]
+
+
+async def test_an_exit_is_that_plugins_failure(bench: Bench):
+    """SystemExit and KeyboardInterrupt, in start() and in stop()."""
+    with pytest.raises(PluginErrors) as error:
+        await bench.prepare(bench.spec(1), bench.spec(2, "Leaves"), bench.spec(3, "Breaks"))
+    assert [each.partition(" (")[0] for each in error.value.errors] == [
+        "plugin p2: start() failed: SystemExit: 3", "plugin p3: start() failed: KeyboardInterrupt",
+    ]  # fmt: skip
+    assert bench.told == ["start p1", "stop p1"] and not bench.host.known
+    await bench.prepare(bench.spec(4, "LeavesLate"), bench.spec(5))
+    bench.instances.unwanted()
+    await bench.ends()
+    assert sorted(bench.told[2:]) == ["start p4", "start p5", "stop p5"]
+    assert [line.partition(" (")[0] for line in bench.lines] == ["warn plugin p4: stop() failed: SystemExit: 4"]
+
+
+async def test_a_cancelled_attempt_stops_what_had_started_once(bench: Bench):
+    """Also when the cancellation comes twice, and when a start() has swallowed its own."""
+    attempt = asyncio.ensure_future(bench.prepare(bench.spec(1), bench.spec(2, "Slow"), bench.spec(3, "Stubborn")))
+    await bench.ends()
+    assert bench.told == ["start p1"]
+    for _ in range(2):
+        attempt.cancel()
+        await bench.ends()
+    assert attempt.cancelled() and not bench.host.known
+    assert bench.told == ["start p1", "start p3", "stop p1", "stop p3"], "p2 has never started"
+    await bench.instances.close()
+    assert len(bench.told) == 4 and not bench.lines
+
+
+async def test_all_had_started_when_the_attempt_was_cancelled(bench: Bench):
+    attempt = asyncio.ensure_future(bench.prepare(bench.spec(1), bench.spec(2)))
+    await asyncio.sleep(0)
+    while len(bench.told) < 2:
+        await asyncio.sleep(0)
+    attempt.cancel()
+    await bench.ends()
+    assert attempt.cancelled() and not bench.host.known
+    assert sorted(bench.told) == ["start p1", "start p2", "stop p1", "stop p2"]
+
+
+async def test_a_start_that_ends_long_after_it_was_given_up_is_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(instances, "START_S", 0.01)
+    monkeypatch.setattr(instances, "STOP_S", 0.01)
+    with pytest.raises(PluginErrors, match=r"plugin p1: start\(\) did not end"):
+        await bench.prepare(bench.spec(1, "Deaf"))
+    assert bench.lines == ["warn plugin p1: start() goes on though it was cancelled"]
+    module: Any = sys.modules["fgw_inst"]
+    module.go.set()
+    await bench.ends()
+    assert bench.told == ["start p1", "stop p1"] and not bench.host.known

@@ -134,6 +134,18 @@ def test_routes_of_a_listener():
     assert list(routes_of(whole(), "web")) == ["a", "b"] and list(routes_of(whole(), "api")) == ["a", "b", "c"]
 
 
+def test_calls_are_counted_where_a_route_says_so():
+    class Named(Slots):
+        def stats_slot(self, kind: str, name: str) -> int:
+            return {("grpc", "b"): 77}.get((kind, name), 5)
+
+    made = whole()
+    routes = {**made.routes, "b": Route(match=Match(prefix="/b"), grpc=True, to="u")}
+    read = Segment(routes_segment(made, routes, Named())[1])
+    rows = read.rows("route", read.top("routes")["routes"])
+    assert {read.text(row["name"]): row["grpc_slot"] for row in rows} == {"a": 0, "b": 77, "c": 0}
+
+
 def test_settings_are_the_listeners_own():
     made = whole(
         listeners={
