@@ -196,7 +196,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
         "head_ms": timeouts.head, "body_idle_ms": timeouts.body, "body_rate": limits.body_rate,
         "send_idle_ms": timeouts.send, "send_rate": limits.send_rate,
         "keepalive_ms": timeouts.keep_alive, "keepalive_requests": limits.connection_requests,
-        "connection_ms": timeouts.connection,
+        "connection_ms": timeouts.connection, "tunnel_idle_ms": timeouts.tunnel,
         "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
         "h2_streams": limits.http2.streams, "h2_window": limits.http2.window,
         "h2_connection_window": limits.http2.connection_window, "h2_resets": limits.http2.resets,

@@ -159,7 +159,8 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
         ((struct fgw_l_route *)mini_at(s, routes))[i] =
             (struct fgw_l_route){.name = mini_text(s, m[i].prefix), .pattern = mini_text(s, m[i].prefix), .index = i, .to = m[i].to,
                                  .answer = mini_destination(s, &m[i]), .chain = mini_chain(s, &m[i]), .request_ms = m[i].request_ms,
-                                 .body_max = m[i].body_max, .grpc_slot = m[i].grpc_slot, .strip = m[i].strip, .tunnel_idle_ms = m[i].tunnel_idle_ms, .tunnel_max_ms = m[i].tunnel_max_ms};
+                                 .body_max = m[i].body_max, .grpc_slot = m[i].grpc_slot, .strip = m[i].strip,
+                                 .tunnel_idle_ms = m[i].tunnel_idle_ms, .tunnel_max_ms = m[i].tunnel_max_ms};
     for (uint32_t i = 0; i < n && !top->hooks.count; i++)
         if (m[i].hook_phases) {
             top->hooks = (struct fgw_l_arr){mini_room(s, 8), 1};
