@@ -2,8 +2,8 @@
 
     python -m benchmarks.render [--check]
 
-Known: compare, syscalls, idle. Any other result is shown if it brings {"title", "text", "columns", "rows"}, and perhaps
-"gates" as [{name, bound, seen, verdict}], so that a micro-benchmark needs no code here.
+Known: compare, compare-tls, syscalls, idle. Any other result is shown if it brings {"title", "text", "columns",
+"rows"}, and perhaps "gates" as [{name, bound, seen, verdict}], so that a micro-benchmark needs no code here.
 --check: exit code 1 when the page is stale.
 """
 
@@ -100,7 +100,7 @@ def workload_section(result: dict[str, Any], titles: dict[str, str]) -> str:
             number(row["requests_per_wait"]),
             share(row["worker_share"]),
             number(row["requests_per_second"]),
-            number(row["p99_us"] / 1000),
+            number(row["p99_us"] / 1000 if row["p99_us"] is not None else None),
         ]
         for name, row in result["summary"].items()
     ]
@@ -141,14 +141,28 @@ def peer_table(document: dict[str, Any]) -> str:
 def compare_section(document: dict[str, Any]) -> str:
     """The comparison of CPU time."""
     s = document["settings"]
+    load = f"{s['connections']} keep-alive connections, {s['seconds']:g} s for each proxy in each round."
+    return comparison(document, "## CPU time of a proxied request", load, "benchmarks/compare/*/")
+
+
+def tls_section(document: dict[str, Any]) -> str:
+    """The comparison of CPU time over TLS."""
+    load = (
+        f"The same ECDSA certificate and the same HTTP/1.1 upstream for all, {document['settings']['seconds']:g} s for "
+        "each proxy in each round. A request of the last two tables is a connection with its handshake."
+    )
+    return comparison(document, "## CPU time of a request over TLS", load, "benchmarks/compare/tls/*/")
+
+
+def comparison(document: dict[str, Any], heading: str, load: str, where: str) -> str:
+    """One comparison: its gates, its workloads, how the proxies were run."""
     titles = {name: p["title"] for name, p in document["peers"].items()}
-    parts = ["## CPU time of a proxied request", facts(document["machine"])]
-    parts.append(f"{s['connections']} keep-alive connections, {s['seconds']:g} s for each proxy in each round.")
+    parts = [heading, facts(document["machine"]), load]
     if any(sum(not r["void"] for r in w["rounds"]) < ENOUGH_ROUNDS for w in document["workloads"].values()):
         parts.append(f"**A smoke run: fewer than {ENOUGH_ROUNDS} rounds judge nothing.**")
     parts.append(ratio_gates(document["gates"], titles))
     parts += [workload_section(r, titles) for r in document["workloads"].values()]
-    parts += ["### How they were run", peer_table(document), "The configurations are in `benchmarks/compare/*/`."]
+    parts += ["### How they were run", peer_table(document), f"The configurations are in `{where}`."]
     return "\n\n".join(parts)
 
 
@@ -194,6 +208,7 @@ def other_section(name: str, document: dict[str, Any]) -> str:
 
 KNOWN = {
     "compare": (compare_section, "## CPU time of a proxied request\n\nNot measured yet: `make bench-compare`."),
+    "compare-tls": (tls_section, "## CPU time of a request over TLS\n\nNot measured yet: `make bench-tls`."),
     "syscalls": (syscalls_section, "## System calls\n\nNot measured yet: `python -m benchmarks.load.syscalls`."),
     "idle": (idle_section, "## Memory\n\nNot measured yet: `python -m benchmarks.load.idle`."),
 }

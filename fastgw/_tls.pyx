@@ -108,6 +108,7 @@ def try_client(bytes cert not None, bytes key not None, bytes ca not None, str m
     err[0] = 0
     if env is not NULL:
         o.ca, o.name, o.own.cert, o.own.key, o.ciphers = view(ca), view(b""), view(cert), view(key), view(ciphers)
+        o.alpn = view(b"")
         o.min_version, o.verify = VERSIONS[min_version], True
         client = c.fgw_tls_client_new(env, &o, err, ERR)
         c.fgw_tls_client_unref(client)

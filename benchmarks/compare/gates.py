@@ -32,6 +32,17 @@ GATES = [
     Gate("1 MiB answers, HAProxy", "1m", ("haproxy",), 1.00),
 ]
 
+RIVALS = ("h2o", "haproxy", "nghttpx", "nginx")
+TLS_GATES = [
+    Gate("HTTP/2, 16 connections x 8 streams, the best of all", "h2-16x8", RIVALS, 1.00, aim=0.85),
+    Gate("HTTP/2, 4 connections x 64 streams, the best of all", "h2-4x64", RIVALS, 1.00, aim=0.85),
+    Gate("HTTP/2, 16 connections x 8 streams, the probe", "h2-16x8", ("probe",), 1.15),
+    Gate("HTTP/2, 4 connections x 64 streams, the probe", "h2-4x64", ("probe",), 1.15),
+    Gate("HTTPS/1.1, the best of all", "https", RIVALS, 0.85),
+    Gate("a new connection, full handshake without tickets, nginx", "connect", ("nginx",), 1.00),
+    Gate("a new connection, resumed by its ticket, nginx", "resume", ("nginx",), 1.00),
+]
+
 Figures = Mapping[str, Sequence[float]]  # peer -> CPU µs per request in each valid round, paired by place
 
 
@@ -60,6 +71,8 @@ def judge(gate: Gate, figures: Figures, log_kept: float | None = None) -> dict[s
     return told
 
 
-def judge_all(by_workload: Mapping[str, Figures], log_kept: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Every gate whose workload was run."""
-    return [judge(g, by_workload[g.workload], log_kept.get(g.workload)) for g in GATES if g.workload in by_workload]
+def judge_all(
+    by_workload: Mapping[str, Figures], log_kept: Mapping[str, float], gates: Sequence[Gate] = GATES
+) -> list[dict[str, Any]]:
+    """Every one of `gates` whose workload was run."""
+    return [judge(g, by_workload[g.workload], log_kept.get(g.workload)) for g in gates if g.workload in by_workload]

@@ -1,7 +1,8 @@
 """The proxies that are compared: each a folder with `peer.toml` (how to start it) and a configuration template.
 
-Placeholders: @LISTEN@ and @ORIGIN@ ports, @DIR@ the run's own folder, @HERE@ the peer's, @LOG@ the access log's file.
-A table of `peer.toml` has one text for each log mode: `log` fills @ACCESS_LOG@, any other its own name in capitals.
+Placeholders: @LISTEN@ and @ORIGIN@ ports, @DIR@ the run's own folder, @HERE@ the peer's, @LOG@ the access log's file,
+and for those in `tls/` the files @CERT@, @KEY@ and @PEM@ (both in one). A table of `peer.toml` has one text for each
+mode of a workload: `log` fills @ACCESS_LOG@, any other its own name in capitals.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from typing import Any
 from benchmarks.load import proc, tools
 
 HERE = Path(__file__).resolve().parent
+TLS = HERE / "tls"
 ORDER = ["relay", "fastgw", "nginx", "haproxy", "envoy", "fastgw-python", "nginx-lua"]
-OPEN_LOG = "off"
+TLS_ORDER = ["probe", "fastgw", "h2o", "haproxy", "nghttpx", "nginx"]
+OPEN_LOG, JSON_LOG = "off", "json"
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?[\w.+~-]*")
 
 
@@ -45,18 +48,21 @@ class Peer:
     config: str | None = None
     version: list[str] = field(default_factory=list)
     tool: str | None = None  # a C program of ours to build first
+    make: str | None = None  # a program of ours that the Makefile builds
     wheel: str | None = None  # a wheel to install in an environment of its own
     needs: list[str] = field(default_factory=list)  # files that must be there
     stdout: str | None = None  # "log": its standard output is the access log
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    home: Path = HERE  # where its folder is
+    scheme: str = "http"
 
 
-def load(name: str) -> Peer:
-    """Reads the folder of peer `name`."""
-    data: dict[str, Any] = tomllib.loads((HERE / name / "peer.toml").read_text())
+def load(name: str, home: Path = HERE) -> Peer:
+    """Reads the folder of peer `name` in `home`."""
+    data: dict[str, Any] = tomllib.loads((home / name / "peer.toml").read_text())
     texts = {key: value for key, value in data.items() if isinstance(value, dict)}
     plain = {key: value for key, value in data.items() if not isinstance(value, dict)}
-    return Peer(name=name, texts=texts, **plain)
+    return Peer(name=name, texts=texts, home=home, scheme="https" if home == TLS else "http", **plain)
 
 
 def stand_in(peer: Peer, command: str) -> Peer:
@@ -105,6 +111,8 @@ def install(peer: Peer) -> None:
     """Makes the peer's program exist where that is ours to do: builds our C tool, or installs the wheel."""
     if peer.tool:
         tools.build(peer.tool)
+    if peer.make:
+        subprocess.run(["make", "-s", peer.make], check=True, cwd=tools.ROOT, stdout=subprocess.DEVNULL)
     if not peer.wheel or glob.glob(str(tools.ROOT / peer.command[0])):
         return
     folder = tools.BUILD / f"{peer.name}-venv"
@@ -129,14 +137,16 @@ def version(peer: Peer) -> str:
 class Running:
     """A started peer: use as a context manager. `pid` is its root process, `port` where it serves."""
 
-    def __init__(self, peer: Peer, origin: int, log: str = OPEN_LOG, core: int | None = None, tag: str = "run") -> None:
+    def __init__(
+        self, peer: Peer, origin: int, mode: str = OPEN_LOG, core: int | None = None, tag: str = "run"
+    ) -> None:
         self.peer = peer
         self.port = tools.free_port()
         self.dir = tools.BUILD / "run" / f"{peer.name}-{tag}"
-        self.log: Path | None = None if log == OPEN_LOG else self.dir / "access.log"
+        self.log: Path | None = self.dir / "access.log" if mode == JSON_LOG else None
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True)
-        argv = self._render(origin, log)
+        argv = self._render(origin, mode)
         target = self.log if self.log and peer.stdout == "log" else self.dir / "stdout"
         environment = {**os.environ, "XDG_STATE_HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir)}
         with target.open("ab") as out, (self.dir / "stderr").open("ab") as err:
@@ -145,19 +155,21 @@ class Running:
             )
         self.pid = self.process.pid
 
-    def _render(self, origin: int, log: str) -> list[str]:
+    def _render(self, origin: int, mode: str) -> list[str]:
         values = {"LISTEN": str(self.port), "ORIGIN": str(origin), "DIR": str(self.dir), "LOG": str(self.log)}
-        values["HERE"] = str(HERE / self.peer.name)
+        values["HERE"] = str(self.peer.home / self.peer.name)
+        if self.peer.scheme == "https":
+            values |= {name.upper(): str(path) for name, path in tools.certificate().items()}
         for table, texts in self.peer.texts.items():
-            values["ACCESS_LOG" if table == "log" else table.upper()] = fill(texts[log], values)
+            values["ACCESS_LOG" if table == "log" else table.upper()] = fill(texts[mode], values)
         if self.peer.config:
-            template = (HERE / self.peer.name / self.peer.config).read_text()
+            template = (self.peer.home / self.peer.name / self.peer.config).read_text()
             (self.dir / self.peer.config).write_text(fill(template, values))
         return [program(self.peer), *(fill(word, values) for word in self.peer.command[1:])]
 
     def __enter__(self) -> Running:
         try:
-            tools.wait_until_served(self.port, self.process)
+            tools.wait_until_served(self.port, self.process, scheme=self.peer.scheme)
         except tools.BenchError as e:
             tools.stop(self.process)
             said = (self.dir / "stderr").read_text(errors="replace").strip().splitlines()[-5:]
@@ -189,11 +201,11 @@ class Running:
                 f.truncate(0)
 
 
-def available(names: list[str], fastgw_bin: str | None) -> tuple[list[Peer], dict[str, str]]:
+def available(names: list[str], fastgw_bin: str | None = None, home: Path = HERE) -> tuple[list[Peer], dict[str, str]]:
     """The peers of `names` that can run here, and why the others cannot."""
     found, absent = [], {}
     for name in names:
-        peer = load(name)
+        peer = load(name, home)
         if name == "fastgw" and fastgw_bin:
             peer = stand_in(peer, fastgw_bin)
         try:

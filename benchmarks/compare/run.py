@@ -16,7 +16,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -34,14 +34,37 @@ MAX_STEAL = 0.02
 SCHEMA = 1
 
 
+Client = Callable[
+    [int, str, float], dict[str, Any]
+]  # port, path, seconds: report.lua's fields, percentiles perhaps not
+
+
+def wrk(port: int, path: str, seconds: float) -> dict[str, Any]:
+    """The load of plain HTTP/1.1."""
+    return tools.wrk(port, path, seconds, CONNECTIONS, LOAD_CORE)
+
+
 @dataclass(frozen=True)
 class Workload:
-    """What wrk asks for, and the log mode of every proxy meanwhile."""
+    """What is asked for and by whom, and the mode of every proxy meanwhile (which text of its tables holds)."""
 
     name: str
     path: str
-    log: str
+    mode: str
     title: str
+    client: Client = wrk
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A comparison: which proxies, under which loads, held against which gates."""
+
+    kind: str  # its JSON file's name too
+    about: str
+    home: Path
+    order: list[str]
+    workloads: list[Workload]
+    gates: list[gates.Gate]
 
 
 WORKLOADS = [
@@ -87,7 +110,7 @@ def measure(running: peers.Running, workload: Workload, seconds: float) -> dict[
     roles = proc.roles(running.pid)
     cores = [proc.core(PROXY_CORE), proc.core(LOAD_CORE)]
     began, before = time.monotonic_ns(), running.usages()
-    load = tools.wrk(running.port, workload.path, seconds, CONNECTIONS, LOAD_CORE)
+    load = workload.client(running.port, workload.path, seconds)
     after, wall_ns = running.usages(), time.monotonic_ns() - began
     proxy, loader = proc.core(PROXY_CORE).since(cores[0]), proc.core(LOAD_CORE).since(cores[1])
     steal = max(proxy[1], loader[1])
@@ -97,8 +120,8 @@ def measure(running: peers.Running, workload: Workload, seconds: float) -> dict[
         "requests": load["requests"],
         "cpu_us_per_request": used["cpu_ns"] / 1000 / requests,
         "requests_per_second": load["requests"] / max(load["duration_us"], 1) * 1e6,
-        "p50_us": load["p50_us"],
-        "p99_us": load["p99_us"],
+        "p50_us": load.get("p50_us"),
+        "p99_us": load.get("p99_us"),
         "proxy_core_busy": proxy[0],
         "proxy_share_of_core": used["cpu_ns"] / wall_ns,
         "others_on_core": max(proxy[0] - used["cpu_ns"] / wall_ns, 0.0),
@@ -132,7 +155,7 @@ def one_round(fleet: Sequence[peers.Running], workload: Workload, seconds: float
 def warm(running: peers.Running, workload: Workload) -> float | None:
     """A second of load that is not measured. Returns the requests for each waiting call, where perf can count those."""
     with perf.counting(proc.tree(running.pid)) as calls:
-        load = tools.wrk(running.port, workload.path, 1, CONNECTIONS, LOAD_CORE)
+        load = workload.client(running.port, workload.path, 1)
     waits = sum(n for name, n in calls.items() if name in perf.WAITS)
     return load["requests"] / waits if waits else None
 
@@ -144,7 +167,7 @@ def run_workload(
     done: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
         fleet = [
-            stack.enter_context(peers.Running(p, origin, workload.log, PROXY_CORE, workload.name))
+            stack.enter_context(peers.Running(p, origin, workload.mode, PROXY_CORE, workload.name))
             for p in players
             if workload.name in p.workloads
         ]
@@ -155,7 +178,8 @@ def run_workload(
     table = summary(done)
     for name, row in table.items():
         row["requests_per_wait"] = per_wait[name]
-    return {"title": workload.title, "path": workload.path, "log": workload.log, "summary": table, "rounds": done}
+    told = {"title": workload.title, "path": workload.path, "log": workload.mode, "commit": machine.facts()["commit"]}
+    return told | {"summary": table, "rounds": done}
 
 
 def tell_round(workload: Workload, result: dict[str, Any], number: int) -> None:
@@ -177,13 +201,19 @@ def figures(rounds: Sequence[dict[str, Any]], key: str = "cpu_us_per_request") -
     return {name: [r["peers"][name][key] for r in good] for name in names}
 
 
+def middle(found: Sequence[float | None]) -> float | None:
+    """The median; None when a figure is missing."""
+    known = [f for f in found if f is not None]
+    return median(known) if known and len(known) == len(found) else None
+
+
 def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """For each peer the median and interval of its cost, and medians of what it must be quoted with."""
     table: dict[str, Any] = {}
     beside = ["requests_per_second", "proxy_share_of_core", "others_on_core", "kernel_share", "p99_us"]
     for name, cost in figures(rounds).items():
         table[name] = {"cpu_us": asdict(stats.estimate(cost))}
-        table[name] |= {key: median(figures(rounds, key)[name]) for key in beside}
+        table[name] |= {key: middle(figures(rounds, key)[name]) for key in beside}
         by_role = [r["peers"][name]["cpu_ns_by_role"] for r in rounds if not r["void"]]
         total = sum(sum(roles.values()) for roles in by_role)
         table[name]["worker_share"] = sum(roles.get("worker", 0) for roles in by_role) / max(total, 1)
@@ -213,27 +243,37 @@ def log_kept(results: dict[str, Any]) -> dict[str, float]:
     return kept
 
 
-def compare(options: argparse.Namespace) -> dict[str, Any]:
+def compare(options: argparse.Namespace, suite: Suite) -> dict[str, Any]:
     """The whole comparison as the JSON document that render.py reads."""
-    players, absent = peers.available(options.peers, options.fastgw_bin)
+    players, absent = peers.available(options.peers, options.fastgw_bin, suite.home)
     results: dict[str, Any] = {}
     with tools.origin(LOAD_CORE) as origin:
-        for workload in WORKLOADS:
+        for workload in suite.workloads:
             if workload.name in options.workloads:
                 results[workload.name] = run_workload(workload, players, origin, options)
     settings = {"rounds": options.rounds, "seconds": options.seconds}
     settings |= {"connections": CONNECTIONS, "max_steal": MAX_STEAL}
-    costs = {name: figures(result["rounds"]) for name, result in results.items()}
-    return {
+    document = {
         "schema": SCHEMA,
-        "kind": "compare",
+        "kind": suite.kind,
         "machine": machine.facts(),
         "settings": settings,
         "peers": {p.name: describe(p) for p in players},
         "absent": absent,
         "workloads": results,
-        "gates": gates.judge_all(costs, log_kept(results)),
     }
+    if options.keep and options.out.exists():
+        keep(json.loads(options.out.read_text()), document, suite)
+    costs = {name: figures(result["rounds"]) for name, result in document["workloads"].items()}
+    document["gates"] = gates.judge_all(costs, log_kept(document["workloads"]), suite.gates)
+    return document
+
+
+def keep(earlier: dict[str, Any], document: dict[str, Any], suite: Suite) -> None:
+    """Adds to `document` the workloads of an earlier run that this one did not repeat, in the suite's order."""
+    both = earlier["workloads"] | document["workloads"]
+    document["workloads"] = {w.name: both[w.name] for w in suite.workloads if w.name in both}
+    document["peers"] = earlier["peers"] | document["peers"]
 
 
 def names(known: Sequence[str]) -> Any:
@@ -248,16 +288,22 @@ def names(known: Sequence[str]) -> Any:
     return parse
 
 
-def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+SUITE = Suite("compare", "CPU time of a proxied request.", peers.HERE, peers.ORDER, WORKLOADS, gates.GATES)
+
+
+def arguments(argv: Sequence[str] | None, suite: Suite = SUITE) -> argparse.Namespace:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.compare.run", description="CPU time of a proxied request.")
-    every = [w.name for w in WORKLOADS]
+    p = argparse.ArgumentParser(description=suite.about)
+    every = [w.name for w in suite.workloads]
     p.add_argument("--rounds", type=int, default=11, help="valid rounds of each workload (9 or more to count)")
     p.add_argument("--seconds", type=float, default=5, help="load on each proxy in each round")
     p.add_argument("--quick", action="store_true", help="3 rounds of 2 s, kept out of the results folder")
-    p.add_argument("--peers", type=names(peers.ORDER), default=peers.ORDER, help="of " + ",".join(peers.ORDER))
+    p.add_argument("--peers", type=names(suite.order), default=suite.order, help="of " + ",".join(suite.order))
     p.add_argument("--workloads", type=names(every), default=every, help="of " + ",".join(every))
     p.add_argument("--fastgw-bin", metavar="CMD", help="play fastgw by CMD LISTEN_PORT UPSTREAM_PORT")
+    p.add_argument(
+        "--keep", action="store_true", help="workloads that the JSON has and that are not run now stay in it"
+    )
     p.add_argument("--out", type=Path, help="where the JSON goes")
     options = p.parse_args(argv)
     if options.quick:
@@ -265,7 +311,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.rounds < 1 or options.seconds < 1:
         p.error("at least one round of one second")
     folder = tools.BUILD if options.quick else tools.ROOT / "benchmarks" / "results"
-    options.out = options.out or folder / "compare.json"
+    options.out = options.out or folder / f"{suite.kind}.json"
     return options
 
 
@@ -277,12 +323,12 @@ def tell_gates(judged: Sequence[dict[str, Any]]) -> None:
         print(f"{g['verdict']:>12}  at most {g['bound']:.2f}: {seen}  {g['name']}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, suite: Suite = SUITE) -> int:
     """Runs the comparison and writes its JSON. Returns the exit code."""
-    options = arguments(argv)
+    options = arguments(argv, suite)
     tools.raise_files()
     try:
-        document = compare(options)
+        document = compare(options, suite)
     except tools.BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         return 3

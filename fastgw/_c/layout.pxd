@@ -12,6 +12,8 @@ cdef extern from "policy/layout.h" nogil:
         FGW_SEG_ROOT, FGW_SEG_ROUTES, FGW_SEG_SETTINGS, FGW_SEG_UPSTREAM, FGW_SEG_TLS
     enum fgw_to:
         FGW_TO_UPSTREAM, FGW_TO_STATIC, FGW_TO_REDIRECT
+    enum fgw_protocol:
+        FGW_PROTO_H1, FGW_PROTO_H2, FGW_PROTO_AUTO
     enum fgw_log_format:
         FGW_LOG_OFF, FGW_LOG_JSON, FGW_LOG_COMBINED
     enum fgw_step_kind:

@@ -43,7 +43,7 @@ cdef extern from "io/tls_client.h" nogil:
     struct fgw_tls_client:
         pass
     struct fgw_tls_client_options:
-        fgw_str ca, name, ciphers
+        fgw_str ca, name, ciphers, alpn
         fgw_tls_pem own
         uint8_t min_version
         bool_t verify

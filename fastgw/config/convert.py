@@ -14,7 +14,7 @@ from . import checks, leaves, rules
 from .expand import Expander
 from .model import Config
 from .model_types import NAME_PATTERN
-from .nodes import Node, Source, join
+from .nodes import SECRET, Node, Source, is_secret, join
 from .problem import CODES, Fault, Problem
 from .shape import Anything, Choice, Leaf, List, Map, Object, Shape, root
 
@@ -29,13 +29,15 @@ BAD: Final = _Bad()
 class Converter:
     """Walks one document. `problems`, `warnings` and `marks` (path: line, column) are complete after `config()`.
 
-    So are `references` (path: reference) of all values that came through one, and `hidden` (value: reference)."""
+    So are `keys`, the marks of keys in data that is looked into later, `references` (path: reference) of all values
+    that came through one, and `hidden` (value: reference). A private key that is written out counts as such a value."""
 
     def __init__(self, source: Source, tree: Node, expander: Expander) -> None:
         self._source, self._tree, self._expander = source, tree, expander
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.marks: dict[str, tuple[int, int]] = {}
+        self.keys: dict[str, tuple[int, int]] = {}
         self.references: dict[str, str] = {}
         self.hidden: dict[str, str] = {}
         self.names = {"listener": self._keys("listeners"), "upstream": self._keys("upstreams")}
@@ -79,6 +81,8 @@ class Converter:
                 return self.fail(node, path, fault)
             if node.raw is not None:
                 self.references[path], self.hidden[node.text] = node.raw, node.raw
+            elif is_secret(node.text):
+                self.references[path] = self.hidden[node.text] = SECRET
         match shape:
             case Leaf():
                 return self._kept(node, self._leaf(node, shape, path))
@@ -97,6 +101,7 @@ class Converter:
         """Plain data, every reference in it replaced. A scalar that had one is text, whatever it looks like."""
         anything = Anything()
         if node.kind == "map":
+            self.keys |= {join(path, key.text): (key.line, key.column) for key, _ in node.items}
             return {key.text: self._value(item, anything, join(path, key.text)) for key, item in node.items}
         if node.kind == "list":
             return [self._value(item, anything, f"{path}[{i}]") for i, item in enumerate(node.items)]
@@ -164,6 +169,8 @@ class Converter:
         folded: set[str] = set()
         for key, item in node.items:
             at = join(path, key.text)
+            if isinstance(shape.value, Anything):
+                self.keys[at] = (key.line, key.column)
             try:
                 _check_key(key.text, shape.names, folded)
             except Fault as fault:

@@ -14,7 +14,7 @@ from .convert import Converter
 from .dump import Redactor, effective
 from .expand import Expander, read_regular
 from .model import Config
-from .nodes import MAX_BYTES, Node, Unreadable
+from .nodes import MAX_BYTES, SECRET, Node, Unreadable, is_secret
 from .problem import Fault, Problem
 
 Format = Literal["yaml", "json", "toml"]
@@ -27,6 +27,7 @@ class Loaded:
 
     source_hash  hex SHA-256 over the text and everything its references were replaced with
     marks        the line and column of every value that is written, by its path: "routes.users.match.prefix"
+    keys         the same of keys in plugins' settings
     text         the document as it was read, references and all: what may be kept on disk
     base         the folder that relative paths in it begin at
     references   the reference of every value that came through one, by its path
@@ -38,6 +39,7 @@ class Loaded:
     warnings: list[Problem]
     source_hash: str
     marks: dict[str, tuple[int, int]]
+    keys: dict[str, tuple[int, int]]
     name: str
     text: str
     format: Format
@@ -93,8 +95,8 @@ def loads(
     if converter.problems or config is None:
         raise ConfigErrors([redactor.problem(each) for each in sorted(converter.problems, key=_order)], warnings)
     return Loaded(
-        config, warnings, _hash(text, expander.used), converter.marks, name, text, format, Path(base), tree,
-        converter.references, expander.files, redactor,
+        config, warnings, _hash(text, expander.used), converter.marks, converter.keys, name, text, format, Path(base),
+        tree, converter.references, expander.files, redactor,
     )  # fmt: skip
 
 
@@ -132,4 +134,4 @@ def plain(node: Node) -> Any:
         return {key.text: plain(value) for key, value in node.items}
     if node.kind == "list":
         return [plain(item) for item in node.items]
-    return node.raw if node.raw is not None else node.value()
+    return node.raw if node.raw is not None else SECRET if is_secret(node.text) else node.value()

@@ -99,12 +99,19 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Connections one worker keeps to an upstream."""
 
-    max_idle: Annotated[int, count("Most idle connections kept open.", ge=0, le=1_000_000)] = 64
+    max_idle: Annotated[int, count("Most idle connections kept open.", ge=0, le=1_000_000)] = 512
     idle_timeout: Annotated[int, duration("An idle connection is closed after this long.")] = 60 * SECOND
     max_connections: Annotated[int, count("Most connections at once.", le=1_000_000)] = 1_024
     queue: Annotated[int, count("Most requests waiting for a connection; beyond it 503.", ge=0, le=1_000_000)] = 1_024
     queue_timeout: Annotated[int, duration("A request waits this long for a connection; then 503.")] = 1 * SECOND
     max_requests: Annotated[int, count("Requests after which a connection is not used again.", off=True)] = 0
+    max_streams: Annotated[
+        int,
+        count(
+            "HTTP/2: most requests at once on a connection, if the server allows as many; then another is opened.",
+            le=10_000,
+        ),
+    ] = 100
 
 
 class Balance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,6 +138,13 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         option("The servers: an address, or `{address, weight}`."),
     ]
     tls: Annotated[UpstreamTls | None, option("Speak TLS to it; `{}` is enough. Unset: plain HTTP.")] = None
+    protocol: Annotated[
+        Literal["h1", "h2", "auto"],
+        option(
+            "What is spoken to it. h1: HTTP/1.1. h2: HTTP/2, in plain text at once (prior knowledge), over TLS only if "
+            "it agrees by ALPN. auto: over TLS, what it chooses of both."
+        ),
+    ] = "h1"
     pool: Annotated[Pool, option("Connections kept.")] = Pool()
     host: Annotated[
         Literal["preserve", "rewrite"],

@@ -23,6 +23,8 @@ _RADIX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _SIMPLE = re.compile(r"[A-Za-z0-9_-]+")
+SECRET = "(a private key, not shown)"
+_KEY = re.compile(r"[^\n]*PRIVATE KEY.*?(?:-----END[^\n]*|\Z)", re.S)
 _NUMBER_MAX = 40  # characters; longer ones are refused unread, since int() of many digits is slow
 
 
@@ -40,17 +42,25 @@ class Source:
         end = self._starts[number] if number < len(self._starts) else len(self.text)
         return self.text[self._starts[number - 1] : end].rstrip("\r\n\x85\u2028\u2029")
 
+    def _in_key(self, number: int) -> bool:
+        """Some of a private key stands in this line."""
+        if "PRIVATE KEY" not in self.text or not 1 <= number <= len(self._starts):
+            return False
+        start, end = self._starts[number - 1], self._starts[number] if number < len(self._starts) else len(self.text)
+        return any(key.start() < end and start < key.end() for key in _KEY.finditer(self.text))
+
     def place(self, index: int) -> tuple[int, int]:
         """Line and column, from 1, of a character index."""
         row = bisect_right(self._starts, index)
         return row, index - self._starts[row - 1] + 1
 
     def problem(self, fault: Fault, line: int, column: int, path: str = "") -> Problem:
-        """Give a fault its place. Long lines are left out of the excerpt."""
+        """Give a fault its place. Long lines, and those with a private key, are left out of the excerpt."""
         excerpt = self.line(line)
+        shown = len(excerpt) <= 200 and not self._in_key(line)
         return Problem(
             code=fault.code, file=self.name, line=line, column=column, path=path, message=fault.message,
-            expected=fault.expected, hint=fault.hint, excerpt=excerpt if len(excerpt) <= 200 else "",
+            expected=fault.expected, hint=fault.hint, excerpt=excerpt if shown else "",
             length=fault.length,
         )  # fmt: skip
 
@@ -109,6 +119,8 @@ class Node:
             return "a mapping" if self.kind == "map" else "a list"
         if self.expanded:
             return f"what {self.raw} expands to"
+        if is_secret(self.text):
+            return "a private key"
         if self.plain and len(self.text) > _NUMBER_MAX and _DECIMAL.fullmatch(self.text):
             return f"a number of {len(self.text)} characters"
         value = self.value()
@@ -120,7 +132,7 @@ class Node:
 
     def shown(self) -> str:
         """The text itself, in backquotes, or the reference it came from."""
-        return f"`{shorten(self.raw if self.raw is not None else self.text)}`"
+        return f"`{shorten(self.raw if self.raw is not None else SECRET if is_secret(self.text) else self.text)}`"
 
     def get(self, key: str) -> "Node | None":
         """The value under `key` of a map; None when it is missing or this is no map."""
@@ -129,6 +141,11 @@ class Node:
                 if name.text == key:
                     return value
         return None
+
+
+def is_secret(text: str) -> bool:
+    """A private key in PEM that is written out: it is shown nowhere."""
+    return "PRIVATE KEY" in text
 
 
 def core(text: str) -> Plain:

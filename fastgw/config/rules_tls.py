@@ -89,8 +89,15 @@ def upstream_tls(conv: "Converter", value: UpstreamTls, node: Node, path: str) -
 
 
 def upstream(conv: "Converter", value: Upstream, node: Node, path: str) -> None:
-    """A unix socket has no host that a certificate could be for."""
+    """ALPN is TLS's; and a unix socket has no host that a certificate could be for."""
     tls = value.tls
+    if tls is None and value.protocol == "auto":
+        fault = Fault(
+            "FGW1212",
+            "`protocol: auto` without `tls`: plain text has no way to agree on one",
+            expected="h1, h2, or `tls`",
+        )
+        conv.fail(node.get("protocol") or node, f"{path}.protocol", fault)
     if tls is None or not tls.verify or tls.server_name is not None or node.get("tls") is None:
         return
     if any(endpoint.address.startswith("unix:") for endpoint in value.endpoints):

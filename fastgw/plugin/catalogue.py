@@ -107,7 +107,7 @@ def examine(loaded: Loaded) -> tuple[Catalogue, list[Problem]]:
 class _Examination:
     def __init__(self, loaded: Loaded) -> None:
         self.catalogue, self.problems = Catalogue(), list[Problem]()
-        self._marks, self._source = loaded.marks, Source(loaded.name, loaded.text)
+        self._marks, self._keys, self._source = loaded.marks, loaded.keys, Source(loaded.name, loaded.text)
         self._folders = folders(loaded)
         self._modules = Modules()
         self._codes: dict[str, bytes] = {}
@@ -158,12 +158,16 @@ class _Examination:
             above, at = at, f"{at}[{part}]" if isinstance(part, int) else join(at, part)
         hint = ""
         known = settings.field_names(cls.settings_type) if cls.settings_type is not None else ()
-        if "unknown field" in str(wrong) and len(wrong.path) == 1:
+        if wrong.unknown and len(wrong.path) == 1:
             close = difflib.get_close_matches(str(wrong.path[0]), known, 1)
             hint = f"did you mean {close[0]}?" if close else ""
-        expected = f"one of {', '.join(known)}" if known and "unknown field" in str(wrong) else ""
+        expected = f"one of {', '.join(known)}" if known and wrong.unknown else ""
         fault = Fault("FGW1217", f"{step.use}: {wrong}", expected=expected, hint=hint)
-        self._tell(fault, at, above, f"{path}.with", f"{path}.use")
+        if wrong.unknown and at in self._keys:
+            fault.length = len(str(wrong.path[-1]))
+            self.problems.append(self._source.problem(fault, *self._keys[at], at))
+        else:
+            self._tell(fault, at, above, f"{path}.with", f"{path}.use")
 
     def _tell(self, fault: Fault, *paths: str) -> None:
         """At the first of these paths that is written."""

@@ -11,11 +11,12 @@ _KEY = re.compile(r"(?:unknown|required) field `([^`]+)`")
 
 
 class Wrong(Exception):
-    """Settings that do not fit. `path`: keys and numbers down to what is wrong; `missing`: the last is not there."""
+    """Settings that do not fit. `path`: keys and numbers down to what is wrong; `missing`: the last is not there;
+    `unknown`: it should not be."""
 
-    def __init__(self, message: str, path: list[str | int], missing: bool) -> None:
+    def __init__(self, message: str, path: list[str | int], *, missing: bool = False, unknown: bool = False) -> None:
         super().__init__(message)
-        self.path, self.missing = path, missing
+        self.path, self.missing, self.unknown = path, missing, unknown
 
 
 def decode(data: Any, type: Any) -> Any:
@@ -24,7 +25,7 @@ def decode(data: Any, type: Any) -> Any:
     Raises Wrong."""
     if type is None:
         if data:
-            raise Wrong("this plugin takes no settings", [next(iter(data))], False)
+            raise Wrong("this plugin takes no settings", [next(iter(data))], unknown=True)
         return None
     try:
         return msgspec.convert(data, type, strict=False)
@@ -37,7 +38,7 @@ def decode(data: Any, type: Any) -> Any:
         message = _PLACE.sub("", text)
         if key := _KEY.search(message):
             path.append(key[1])
-        raise Wrong(message, path, "required" in message) from None
+        raise Wrong(message, path, missing="required" in message, unknown="unknown field" in message) from None
 
 
 def field_names(type: Any) -> tuple[str, ...]:

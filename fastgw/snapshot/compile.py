@@ -259,7 +259,9 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "first_byte_ms": _first(mine.first_byte, timeouts.first_byte),
         "read_idle_ms": _first(mine.idle, timeouts.idle),
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
+        "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
+        "protocol": _layout.PROTOCOLS[upstream.protocol], "streams_max": pool.max_streams,
         **_upstream_tls(w, upstream.tls),
     })  # fmt: skip
     return w.finish()

@@ -123,7 +123,8 @@ static bool bind_client(struct fgw_snapshot *s, uint32_t index, char *err, size_
     struct fgw_segment *g = s->segs[index];
     const struct fgw_l_upstream *u = fgw_l_body(g->p);
     if (!u->tls || g->client) return true;
-    struct fgw_tls_client_options o = {.ca = fgw_l_text(g->p, u->tls_ca), .name = fgw_l_text(g->p, u->tls_name),
+    static const struct fgw_str offers[] = {[FGW_PROTO_H1] = {"\x08http/1.1", 9}, [FGW_PROTO_H2] = {"\x02h2", 3}, [FGW_PROTO_AUTO] = {"\x02h2\x08http/1.1", 12}};
+    struct fgw_tls_client_options o = {.alpn = offers[u->protocol], .ca = fgw_l_text(g->p, u->tls_ca), .name = fgw_l_text(g->p, u->tls_name),
                                        .own = {fgw_l_text(g->p, u->tls_cert), fgw_l_text(g->p, u->tls_key)}, .ciphers = fgw_l_text(g->p, u->tls_ciphers),
                                        .min_version = u->tls_min_version, .verify = u->tls_verify};
     return (g->client = fgw_tls_client_new(s->w->tls, &o, err, n)) != NULL;
@@ -268,7 +269,7 @@ void fgw_snapshot_apply(struct fgw_snapshot *s)
     for (uint32_t i = 0; i < s->npools; i++) {
         s->pools[i]->slot = u[i].slot;
         fgw_pool_configure(s->pools[i], s->segs[u[i].seg]->p, u[i].endpoints ? (struct fgw_eptable *)((char *)s->w->shm + u[i].endpoints) : NULL);
-        fgw_pool_transport(s->pools[i], s->segs[u[i].seg]->client);
+        fgw_pool_transport(s->pools[i], s->segs[u[i].seg]->client, (enum fgw_protocol)s->pools[i]->set.protocol);
     }
 }
 

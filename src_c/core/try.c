@@ -73,7 +73,7 @@ static void send_request(struct fgw_try *t)
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
     o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
     set_length(x, &o);
-    o.upgrade = fgw_msg_upgrade(x->msg);
+    o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only;
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
     if (!o.target.p || !told) {
@@ -223,7 +223,7 @@ static void on_info(struct fgw_side *s, struct fgw_msg *m)
     ENTER(s);
     struct fgw_out_field f[FGW_FIELDS_MAX];
     struct fgw_out o = {.fields = f, .nfields = fgw_msg_fields(m, f), .status = m->head.status,
-                        .reason = fgw_str(m->head.base + m->head.reason, m->head.reason_len)};
+                        .reason = fgw_msg_reason(m)};
     if (x->rp == FGW_RP_WAIT) x->front->down->send_info(x->front, &o);
 }
 

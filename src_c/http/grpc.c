@@ -8,14 +8,17 @@ static const struct { const char *name, *number; } CODES[FGW_GRPC_CODES] = {
 
 const char *fgw_grpc_name(enum fgw_grpc_code c) { return c < FGW_GRPC_CODES ? CODES[c].name : NULL; }
 
-bool fgw_grpc_call(const struct fgw_head *h)
+bool fgw_grpc_type(struct fgw_str v)
 {
     static const struct fgw_str type = {"application/grpc", 16};
-    const struct fgw_field *f = h->method == FGW_M_POST ? fgw_head_find(h, FGW_H_CONTENT_TYPE) : NULL;
-    if (!f || f->value_len < type.n) return false;
-    struct fgw_str v = fgw_head_value(h, f);
-    if (!fgw_str_ieq(fgw_str(v.p, type.n), type)) return false;
+    if (v.n < type.n || !fgw_str_ieq(fgw_str(v.p, type.n), type)) return false;
     return v.n == type.n || v.p[type.n] == '+' || v.p[type.n] == ';' || v.p[type.n] == ' ' || v.p[type.n] == '\t';
+}
+
+bool fgw_grpc_call(const struct fgw_head *h)
+{
+    const struct fgw_field *f = h->method == FGW_M_POST ? fgw_head_find(h, FGW_H_CONTENT_TYPE) : NULL;
+    return f && fgw_grpc_type(fgw_head_value(h, f));
 }
 
 /* ---- status ---- */

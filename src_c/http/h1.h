@@ -49,6 +49,8 @@ struct fgw_mux *fgw_h1_client_dial(struct fgw_h1_env *e, const struct sockaddr *
                                    const struct fgw_mux_user *user);
 struct fgw_mux *fgw_h1_client_memory(struct fgw_h1_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
                                      const struct fgw_mux_user *user);
+/* The same over a connection that is open already; `from` is left closed. NULL: it is as before. on_ready is not said: it is ready. */
+struct fgw_mux *fgw_h1_client_adopt(struct fgw_h1_env *e, struct fgw_conn *from, const struct fgw_h1_limits *lim, const struct fgw_mux_user *user);
 struct fgw_conn *fgw_h1_client_conn(struct fgw_mux *m);
 
 #endif

@@ -283,15 +283,10 @@ static void on_sent(struct fgw_conn *conn, uint64_t n)
     if (room && c->side.up) c->side.up->on_room(&c->side, room);
 }
 
-static enum fgw_err dial_error(int e)
-{
-    return e == ECONNREFUSED || e == ENOENT || e == EAGAIN ? FGW_E_CONNECT_REFUSED : FGW_E_CONNECT_FAILED;
-}
-
 static void on_fail(struct fgw_conn *conn)
 {
     struct fgw_h1_client *c = fgw_container(conn, struct fgw_h1_client, conn);
-    if (c->state == S_DIALING) fail(c, conn->why ? (enum fgw_err)conn->why : dial_error(conn->err));
+    if (c->state == S_DIALING) fail(c, fgw_conn_dial_error(conn));
     else if (c->state == S_IDLE || conn->err == 0 || conn->err == ECANCELED) over(c, fgw_fail(FGW_E_NONE, FGW_BY_NOBODY));
     else fail(c, conn->err == ENOMEM ? FGW_E_NO_MEMORY : c->in == IN_WAIT ? FGW_E_UPSTREAM_RESET : FGW_E_UPSTREAM_TRUNCATED);
 }
@@ -327,10 +322,7 @@ struct fgw_mux *fgw_h1_client_dial(struct fgw_h1_env *e, const struct sockaddr *
 {
     bool connecting;
     struct fgw_h1_client *c = client_init(e, lim, user);
-    if (!c) {
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (!c) return errno = ENOMEM, NULL;
     int fd = fgw_conn_dial(addr, len, &connecting);
     /* Also a connect that succeeded at once (unix) is announced by the first event, never from inside this call. */
     if (fd < 0 || fgw_conn_init(&c->conn, e->loop, fd, true, &conn_user) < 0) {
@@ -360,6 +352,14 @@ struct fgw_mux *fgw_h1_client_memory(struct fgw_h1_env *e, const struct fgw_tran
     c->ready.run = announce;
     client_later(c);
     return &c->mux;
+}
+
+struct fgw_mux *fgw_h1_client_adopt(struct fgw_h1_env *e, struct fgw_conn *from, const struct fgw_h1_limits *lim, const struct fgw_mux_user *user)
+{
+    struct fgw_h1_client *c = client_init(e, lim, user);
+    if (c && fgw_conn_move(&c->conn, from, &conn_user) < 0) fgw_slab_put(&e->clients, c), c = NULL;
+    if (c) c->state = S_IDLE, c->mux.max = 1;
+    return c ? &c->mux : NULL;
 }
 
 struct fgw_conn *fgw_h1_client_conn(struct fgw_mux *m) { return &of_mux(m)->conn; }

@@ -66,9 +66,10 @@ bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_
     *e = (struct fgw_h2_env){.loop = loop, .h1 = h1};
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_init(&e->memory.small[i], "nghttp2", sizeof(struct owned) + ((size_t)64 << i));
     fgw_slab_init(&e->servers, "h2_server", fgw_h2_server_size());
+    fgw_slab_init(&e->clients, "h2_client", fgw_h2_client_size());
     fgw_slab_init(&e->streams, "h2_stream", sizeof(struct fgw_h2_stream));
-    if (nghttp2_session_callbacks_new(&e->callbacks) || nghttp2_option_new(&e->option)) return false;
-    fgw_h2_callbacks(e->callbacks);
+    e->callbacks = fgw_h2_server_callbacks(), e->client_callbacks = fgw_h2_client_callbacks();
+    if (!e->callbacks || !e->client_callbacks || nghttp2_option_new(&e->option)) return false;
     nghttp2_option_set_no_auto_window_update(e->option, 1);
     nghttp2_option_set_no_closed_streams(e->option, 1);
     nghttp2_option_set_max_outbound_ack(e->option, 256);
@@ -79,10 +80,10 @@ bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_
 void fgw_h2_env_fini(struct fgw_h2_env *e)
 {
     FGW_CHECK(e->memory.bytes == 0);
-    nghttp2_session_callbacks_del(e->callbacks);
+    nghttp2_session_callbacks_del(e->callbacks), nghttp2_session_callbacks_del(e->client_callbacks);
     nghttp2_option_del(e->option);
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);
-    fgw_slab_fini(&e->servers);
+    fgw_slab_fini(&e->servers), fgw_slab_fini(&e->clients);
     fgw_slab_fini(&e->streams);
 }
 

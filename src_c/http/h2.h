@@ -1,7 +1,12 @@
-/* http/h2.h: HTTP/2 (RFC 9113) towards clients, on nghttp2. Streams are sides; nothing above the codec knows that they share a connection.
+/* http/h2.h: HTTP/2 (RFC 9113) on nghttp2: a server codec and a client codec. Streams are sides; nothing above knows that they share a connection.
  *
+ * server
  *   OPEN ──drain──► NOTICED ──a moment──► LEAVING ──last stream──► LINGER ──► CLOSED        OPEN.. ──fault──► LINGER (GOAWAY with its code)
  *   drain is in two steps (section 6.8): GOAWAY with the highest id, then, when what was on its way has come, GOAWAY with the last one taken.
+ * client
+ *   DIALING ─connected─► OPEN ─its SETTINGS─► (ready) ─GOAWAY, requests_max, close()─► no_more ─last stream─► LINGER ─► CLOSED
+ *   The peer has shown that it speaks HTTP/2 before it gets a request. max is what it allows, at most `streams`, and follows its SETTINGS.
+ *   A stream that it refuses, or that its GOAWAY leaves out, or whose first byte never left, is told as not processed. Push is off.
  *
  * Flow     automatic window updates are off. The connection's window is given back as bytes come, so that no stream holds another up; a
  *          stream's by credit. A connection holds at most streams x window body bytes. Output is pulled from nghttp2 only while less than
@@ -20,7 +25,7 @@ struct nghttp2_session_callbacks;
 struct nghttp2_option;
 
 struct fgw_h2_limits {               /* beside fgw_h1_limits, whose times, heads and bodies hold here too; lives as long */
-    uint32_t streams;                /* open at once */
+    uint32_t streams;                /* open at once, of one connection */
     uint32_t window;                 /* of a stream: body bytes given up and not yet credited */
     uint32_t connection_window;
     uint32_t resets, control, empty; /* in ten seconds: streams that end by reset or fault; PING, SETTINGS and the like; frames of no use. 0: no limit */
@@ -33,9 +38,9 @@ struct fgw_h2_memory { struct fgw_slab small[FGW_H2_SIZES]; uint64_t bytes, max;
 struct fgw_h2_env {                  /* one a worker */
     struct fgw_loop *loop;
     struct fgw_h1_env *h1;           /* its msgs */
-    struct fgw_slab servers, streams;
+    struct fgw_slab servers, clients, streams;
     struct fgw_h2_memory memory;
-    struct nghttp2_session_callbacks *callbacks;
+    struct nghttp2_session_callbacks *callbacks, *client_callbacks;
     struct nghttp2_option *option;
 };
 bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1);     /* false: no memory; fini is due all the same */
@@ -50,6 +55,15 @@ struct fgw_demux *fgw_h2_server_adopt(struct fgw_h2_env *e, struct fgw_conn *fro
 struct fgw_demux *fgw_h2_server_new_memory(struct fgw_h2_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim,
                                            const struct fgw_h2_limits *h2, const struct fgw_demux_user *user, void *owner, const struct fgw_peer *peer);
 struct fgw_conn *fgw_h2_server_conn(struct fgw_demux *d);
+
+/* Dial and speak HTTP/2: by prior knowledge; over TLS, which the caller attaches at once, if ALPN says h2; or, where it says otherwise, have
+ * mux_user.other go on (EITHER). NULL and errno: could not even begin. Events go to the mux's user. */
+enum fgw_h2_how { FGW_H2_PLAIN, FGW_H2_TLS, FGW_H2_TLS_EITHER };
+struct fgw_mux *fgw_h2_client_dial(struct fgw_h2_env *e, const struct sockaddr *addr, socklen_t len, enum fgw_h2_how how, const struct fgw_h1_limits *lim,
+                                   const struct fgw_h2_limits *h2, const struct fgw_mux_user *user);
+struct fgw_mux *fgw_h2_client_memory(struct fgw_h2_env *e, const struct fgw_transport *tp, const struct fgw_h1_limits *lim, const struct fgw_h2_limits *h2,
+                                     const struct fgw_mux_user *user);
+struct fgw_conn *fgw_h2_client_conn(struct fgw_mux *m);
 
 /* How these bytes begin: 1 with the whole client preface (section 3.4), 0 with a part of it and nothing else, -1 with something else. */
 int fgw_h2_preface(const char *p, uint32_t n);

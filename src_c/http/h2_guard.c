@@ -4,13 +4,13 @@
 /* nghttp2 has a bound of its own, 8 continuations, and no word for it. */
 enum { SPENT_MS = 10000, CONTINUATIONS_MAX = 7, RATE_GRACE_MS = 10000, REFUND = 2 };
 
-int fgw_h2_trip(struct fgw_h2_server *h, enum fgw_err fault, uint32_t code)
+int fgw_h2_trip(struct fgw_h2_conn *h, enum fgw_err fault, uint32_t code)
 {
     if (!h->fault) h->fault = (uint8_t)fault, h->code = code;
     return h->receiving ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-bool fgw_h2_spend(struct fgw_h2_server *h, enum fgw_h2_spent what)
+bool fgw_h2_spend(struct fgw_h2_conn *h, enum fgw_h2_spent what)
 {
     const uint32_t limits[] = {h->h2->resets, h->h2->control, h->h2->empty};
     uint64_t now = fgw_h2_now(h), max = limits[what];
@@ -23,17 +23,17 @@ bool fgw_h2_spend(struct fgw_h2_server *h, enum fgw_h2_spent what)
     return ++h->guard.spent[what].n <= max;
 }
 
-void fgw_h2_refund(struct fgw_h2_server *h)
+void fgw_h2_refund(struct fgw_h2_conn *h)
 {
     uint32_t *n = &h->guard.spent[FGW_H2_CONTROL].n;
     *n -= *n < REFUND ? *n : REFUND;
 }
 
-static int empty(struct fgw_h2_server *h) { return fgw_h2_spend(h, FGW_H2_EMPTY) ? 0 : fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM); }
+static int empty(struct fgw_h2_conn *h) { return fgw_h2_spend(h, FGW_H2_EMPTY) ? 0 : fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM); }
 
 int fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
-    struct fgw_h2_server *h = user;
+    struct fgw_h2_conn *h = user;
     (void)ng;
     switch (hd->type) {
     case NGHTTP2_DATA: return hd->length || hd->flags & NGHTTP2_FLAG_END_STREAM ? 0 : empty(h);
@@ -58,7 +58,7 @@ static void look_call(struct fgw_h2_stream *s, uint64_t now)
     const struct fgw_h1_limits *lim = s->h->lim;
     uint64_t last = s->read_ms > s->out_ms ? s->read_ms : s->out_ms;
     if (s->held || s->out.bytes || !lim->tunnel_idle_ms || now - last < lim->tunnel_idle_ms) return;
-    fgw_h2_refuse(s, FGW_E_BODY_TIMEOUT);
+    s->h->role->bad(s, (enum fgw_err)s->h->role->body_idle);
 }
 
 static void look_in(struct fgw_h2_stream *s, uint64_t now)
@@ -69,44 +69,46 @@ static void look_in(struct fgw_h2_stream *s, uint64_t now)
         look_call(s, now);
         return;
     }
-    if (s->held) {                                     /* we hold it back ourselves: the wait is not the client's */
+    if (s->held) {                                     /* we hold it back ourselves: the wait is not the peer's */
         s->body_ms += now - s->h->looked_ms;
         if (s->body_ms > now) s->body_ms = now;
         s->read_ms = now;
-    } else if (lim->body_idle_ms && now - s->read_ms >= lim->body_idle_ms) fgw_h2_refuse(s, FGW_E_BODY_TIMEOUT);
-    else if (below(s->got, lim->body_rate, now - s->body_ms)) fgw_h2_refuse(s, FGW_E_BODY_TOO_SLOW);
+    } else if (lim->body_idle_ms && now - s->read_ms >= lim->body_idle_ms) s->h->role->bad(s, (enum fgw_err)s->h->role->body_idle);
+    else if (below(s->got, lim->body_rate, now - s->body_ms)) s->h->role->bad(s, (enum fgw_err)s->h->role->body_slow);
 }
 
 /* It has bytes and no window, or too little of it, or the socket takes nothing. */
 static void look_out(struct fgw_h2_stream *s, uint64_t now)
 {
     const struct fgw_h1_limits *lim = s->h->lim;
-    enum fgw_err why = lim->send_idle_ms && now - s->out_ms >= lim->send_idle_ms ? FGW_E_SEND_TIMEOUT
-                       : below(s->taken, lim->send_rate, now - s->out_since) ? FGW_E_SEND_TOO_SLOW : FGW_E_NONE;
+    const struct fgw_h2_role *r = s->h->role;
+    enum fgw_err why = lim->send_idle_ms && now - s->out_ms >= lim->send_idle_ms ? (enum fgw_err)r->send_idle
+                       : below(s->taken, lim->send_rate, now - s->out_since) ? (enum fgw_err)r->send_slow : FGW_E_NONE;
     if (!s->out.bytes || !why) return;
     fgw_h2_reset(s, fgw_h2_code(why));
-    fgw_h2_abort_up(s, fgw_fail(why, FGW_BY_CLIENT));
+    fgw_h2_abort_up(s, fgw_fail(why, (enum fgw_by)r->by));
 }
 
-static void look_streams(struct fgw_h2_server *h, uint64_t now)
+static void look_streams(struct fgw_h2_conn *h, uint64_t now)
 {
     for (struct fgw_link *k = h->streams.next, *next; k != &h->streams; k = next) {
         struct fgw_h2_stream *s = fgw_container(k, struct fgw_h2_stream, link);
         next = k->next;
-        if (s->closed || s->ours) continue;
+        if (fgw_h2_mute(s)) continue;
         look_in(s, now);
         if (!s->ours) look_out(s, now);
     }
 }
 
-void fgw_h2_look(struct fgw_h2_server *h)
+void fgw_h2_look(struct fgw_timer *t)
 {
+    struct fgw_h2_conn *h = fgw_container(t, struct fgw_h2_conn, timer);
     const struct fgw_h1_limits *lim = h->lim;
-    uint64_t now = fgw_h2_now(h), wait = FGW_H2_LOOK_MS;
+    uint64_t now = fgw_h2_now(h);
     look_streams(h, now);
     h->looked_ms = now;
     if (lim->send_idle_ms && h->conn.out.bytes && now - h->sent_ms >= lim->send_idle_ms) {
-        fgw_h2_over(h, fgw_fail(FGW_E_SEND_TIMEOUT, FGW_BY_CLIENT));
+        fgw_h2_over(h, fgw_fail((enum fgw_err)h->role->send_idle, (enum fgw_by)h->role->by));
         return;
     }
     if (lim->head_ms && ((h->head_ms && now - h->head_ms >= lim->head_ms) || (!h->settled && now - h->born_ms >= lim->head_ms))) {
@@ -114,15 +116,8 @@ void fgw_h2_look(struct fgw_h2_server *h)
         fgw_h2_fault(h);
         return;
     }
-    if (lim->connection_ms && now - h->born_ms >= lim->connection_ms) fgw_h2_drain(h);
+    if (lim->connection_ms && now - h->born_ms >= lim->connection_ms) h->role->aged(h);
     h->looking = h->nstreams > 0 || h->conn.out.bytes;
-    if (!h->looking) {
-        uint64_t idle = now - h->idle_ms, max = h->settled ? lim->keepalive_ms : lim->head_ms;
-        if (max && idle >= max) {
-            fgw_h2_leave(h);
-            return;
-        }
-        wait = max ? max - idle : 0;
-    }
-    fgw_loop_timer(h->env->loop, &h->timer, wait);
+    if (h->looking) fgw_loop_timer(h->env->loop, &h->timer, FGW_H2_LOOK_MS);
+    else h->role->rested(h);
 }

@@ -65,9 +65,15 @@ struct fgw_out {
     bool     no_body;                    /* a reply whose length is only told: HEAD, 304 */
     bool     close;                      /* the sender wants this connection ended after the message */
     bool     trailers;                   /* te: trailers is passed on */
+    bool     upgrade_only;               /* as fgw_msg's: whoever asks has no handshake of its own for it, so the codec makes it whole */
 };
 /* The fields that may be passed on (hop-by-hop, Host and framing are left out), in order; out has room for nfields. Returns how many. */
 uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out);
+/* The phrase as it came, perhaps empty; none at all, and so the standard one, where the protocol has none. */
+static inline struct fgw_str fgw_msg_reason(const struct fgw_msg *m)
+{
+    return fgw_str(m->head.reason ? m->head.base + m->head.reason : NULL, m->head.reason_len);
+}
 struct fgw_str fgw_reason(int status);   /* RFC 9110 section 15; empty when unknown */
 
 /* Serialise for HTTP/1.1 in one piece. hop: what the codec says of framing and connection, complete lines ("content-length: 5\r\n").

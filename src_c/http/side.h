@@ -111,6 +111,9 @@ struct fgw_mux_user {
     void (*on_ready)(struct fgw_mux *m);                                 /* the dial succeeded: max is known */
     void (*on_room)(struct fgw_mux *m);                                  /* a place came free (used went down, or max up) */
     void (*on_gone)(struct fgw_mux *m, struct fgw_fail why);             /* never usable again; the codec frees itself at settle */
+    /* While dialing: the peer chose another protocol. Have its codec adopt the conn. True: done, m is over without on_gone. False, or NULL:
+     * no other will do. */
+    bool (*other)(struct fgw_mux *m, struct fgw_conn *conn);
 };
 struct fgw_mux {
     const struct fgw_mux_ops *ops;

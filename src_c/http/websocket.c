@@ -71,7 +71,7 @@ static uint32_t line(char *hop, struct fgw_str name, const char *value, uint32_t
 int fgw_ws_ask(const struct fgw_out *o, char *hop, char accept[FGW_WS_ACCEPT])
 {
     char key[FGW_WS_KEY];
-    if (!fgw_ws_is(o->upgrade) || says(o, FGW_H_SEC_WEBSOCKET_KEY)) return 0;
+    if (!o->upgrade_only || !fgw_ws_is(o->upgrade) || says(o, FGW_H_SEC_WEBSOCKET_KEY)) return 0;
     if (!fgw_ws_key(key)) return -1;
     fgw_ws_accept(key, accept);
     return (int)line(hop, FGW_STR("Sec-WebSocket-Key: "), key, FGW_WS_KEY);

@@ -16,7 +16,7 @@ void fgw_ws_accept(const char key[FGW_WS_KEY], char accept[FGW_WS_ACCEPT]);
 
 /* The request's key as it came; false: none, several, or of another length, which no server has to accept. */
 bool fgw_ws_key_of(const struct fgw_msg *m, char key[FGW_WS_KEY]);
-/* A request to be sent asks for a WebSocket and brings no key: write the line of one to hop (FGW_WS_LINE bytes) and tell what must be
+/* A request to be sent asks for a WebSocket by a handshake that knows no key, and a key it gets: write the line of one to hop (FGW_WS_LINE bytes) and tell what must be
  * answered. 0: nothing is missing; -1: there is no key to be had. */
 int  fgw_ws_ask(const struct fgw_out *o, char *hop, char accept[FGW_WS_ACCEPT]);
 /* The 101 answers that: Sec-WebSocket-Accept is there once and right. It is not for anybody else and will not be passed on. */

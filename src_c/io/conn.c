@@ -42,7 +42,7 @@ static int socket_arm(struct fgw_conn *c, uint32_t events)
     return 0;
 }
 
-const struct fgw_transport fgw_transport_socket = {socket_recv, socket_send, socket_shut, socket_close, socket_arm, NULL};
+const struct fgw_transport fgw_transport_socket = {socket_recv, socket_send, socket_shut, socket_close, socket_arm, NULL, NULL};
 
 /* ---- life ---- */
 static void flush_job(struct fgw_job *j);
@@ -104,7 +104,14 @@ int fgw_conn_move(struct fgw_conn *to, struct fgw_conn *from, const struct fgw_c
     from->out = (struct fgw_buf){0};
     from->in_b = NULL, from->in_off = from->in_end = 0;
     if (dirty) fgw_conn_dirty(to);
+    if (to->tp->moved) to->tp->moved(to);
     return 0;
+}
+
+enum fgw_err fgw_conn_dial_error(const struct fgw_conn *c)
+{
+    if (c->why) return (enum fgw_err)c->why;
+    return c->err == ECONNREFUSED || c->err == ENOENT || c->err == EAGAIN ? FGW_E_CONNECT_REFUSED : FGW_E_CONNECT_FAILED;
 }
 
 void fgw_fd_close(int fd) { close(fd); }

@@ -16,6 +16,7 @@
 #ifndef FGW_IO_CONN_H
 #define FGW_IO_CONN_H
 #include <sys/socket.h>
+#include "base/err.h"
 #include "io/loop.h"
 
 struct fgw_conn;
@@ -34,6 +35,7 @@ struct fgw_transport {
     /* A dialled socket is connected. 1: it can be used; 0: not yet, and it has armed what it waits for; -1: errno, and perhaps c->why.
      * NULL: always 1. */
     int  (*open)(struct fgw_conn *c);
+    void (*moved)(struct fgw_conn *to);                                          /* the connection lives at another place now; NULL: no matter */
 };
 enum fgw_conn_state { FGW_CONN_CONNECTING, FGW_CONN_OPEN, FGW_CONN_FINISHING, FGW_CONN_CLOSED };
 const char *fgw_conn_state_name(enum fgw_conn_state s);
@@ -64,6 +66,7 @@ int  fgw_conn_init(struct fgw_conn *c, struct fgw_loop *l, int fd, bool connecti
 void fgw_conn_init_memory(struct fgw_conn *c, struct fgw_loop *l, const struct fgw_transport *tp, const struct fgw_conn_user *user);
 /* Begin a non-blocking dial. Returns a socket (connected or connecting), -1: errno. */
 int  fgw_conn_dial(const struct sockaddr *addr, socklen_t len, bool *connecting);
+enum fgw_err fgw_conn_dial_error(const struct fgw_conn *c);             /* why a dial failed, in on_fail */
 void fgw_fd_close(int fd);
 void fgw_conn_say(int fd, const char *p, size_t n);    /* say one thing, as far as the socket takes it now, and close */
 /* Another codec goes on with an open connection: transport, unread and queued bytes pass to `to`; `from` is left closed. -1: errno, nothing

@@ -247,7 +247,9 @@ static int tls_open(struct fgw_conn *c)
     return -1;
 }
 
-static const struct fgw_transport tls_transport = {tls_recv, tls_send, tls_shut, tls_close, tls_arm, tls_open};
+static void tls_moved(struct fgw_conn *to) { tls_of(to)->c = to; }
+
+static const struct fgw_transport tls_transport = {tls_recv, tls_send, tls_shut, tls_close, tls_arm, tls_open, tls_moved};
 
 /* ---- a connection's life ---- */
 void fgw_tls_attach(struct fgw_tls *t, struct fgw_conn *c)

@@ -18,7 +18,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 
 static bool settings_key(struct fgw_tls_client *c, const struct fgw_tls_client_options *o)
 {
-    const struct fgw_str texts[] = {o->ca, o->name, o->own.cert, o->own.key, o->ciphers};
+    const struct fgw_str texts[] = {o->ca, o->name, o->own.cert, o->own.key, o->ciphers, o->alpn};
     unsigned char flags[2] = {o->min_version, o->verify};
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, flags, sizeof flags);
@@ -57,7 +57,8 @@ struct fgw_tls_client *fgw_tls_client_new(struct fgw_tls_env *e, const struct fg
         SSL_CTX_set_read_ahead(c->ctx, 1);
         SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(c->ctx, keep_session);
-        SSL_CTX_set_alpn_protos(c->ctx, PROTOCOLS, sizeof PROTOCOLS - 1);
+        const unsigned char *offer = o->alpn.n ? (const unsigned char *)o->alpn.p : PROTOCOLS;
+        SSL_CTX_set_alpn_protos(c->ctx, offer, o->alpn.n ? o->alpn.n : (unsigned)sizeof PROTOCOLS - 1);
         return c;
     }
     ERR_clear_error();

@@ -15,6 +15,7 @@ struct fgw_tls_client_options {
     struct fgw_str name;             /* whom to ask for and to expect; empty: the endpoint's host */
     struct fgw_tls_pem own;          /* our certificate; empty: none */
     struct fgw_str ciphers;          /* of TLS 1.2; empty: ours */
+    struct fgw_str alpn;             /* protocols offered, each behind its length, the one liked best first; empty: http/1.1 */
     uint8_t min_version;             /* 2, 3 */
     bool verify;
 };

@@ -92,7 +92,7 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
     OSSL_PARAM p[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, e->keys[i].mac, sizeof e->keys[i].mac),
                       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0), OSSL_PARAM_construct_end()};
     if (!EVP_MAC_CTX_set_params(mac, p) || !EVP_CipherInit_ex(cipher, e->aes, NULL, e->keys[i].aes, iv, enc)) return -1;
-    return i ? 2 : 1;
+    return i || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;              /* a client uses a ticket of TLS 1.3 once (RFC 8446 C.4) */
 }
 
 /* ---- which certificate ---- */

@@ -352,6 +352,7 @@ static bool upstream_ok(struct look *k, const void *p)
 {
     const struct fgw_l_upstream *x = p;
     MUST(x->balance == 0, "an upstream's balance is unknown");
+    MUST(x->protocol <= FGW_PROTO_AUTO && (x->protocol == FGW_PROTO_H1 || x->streams_max), "an upstream's protocol is unknown, or has no streams");
     MUST(!x->tls || x->tls_min_version == 2 || x->tls_min_version == 3, "an upstream's TLS version is unknown");
     return texts_upstream(k, x);
 }

@@ -12,4 +12,4 @@ static struct fgw_mux *dial_h1(struct fgw_pool *p, const struct fgw_endpoint *e,
     return NULL;
 }
 
-const struct fgw_dialer fgw_dial_h1 = {"h1", dial_h1};
+const struct fgw_dialer fgw_dial_h1 = {"h1", dial_h1, NULL};

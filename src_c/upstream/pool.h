@@ -2,17 +2,18 @@
  *
  *   dial ──► DIALING ──ready──► OPEN(used/max) ──close, max age, endpoint gone──► DRAINING ──last out──► gone
  *                                 ▲  │ lease / put back
- *                                 └──┘                        (h1: max = 1; h2: the peer's stream limit)
+ *                                 └──┘                        (h1: max = 1; h2: the peer's stream limit, at most streams_max)
  *
  * Owner    the worker; keyed by the upstream's id. A snapshot only names it: it outlives reloads; an unnamed pool drains by itself.
  * Memory   conns in the worker's slab; endpoints by malloc, only when membership changes.
  * Holds    sum(conns) <= max_connections. Every idle conn is watched for reading, so a peer's close takes it off its list before
- *          anyone can lease it. A failed connect tries the next endpoint (its idle conn first) and avoids the dead one for a while (doubling
- *          to 30 s). A dial that somebody older got, or whose endpoint left, is not held against who asked for it.
+ *          anyone can lease it. Requests wait together for a dial that is expected to have room for them all.
+ *          A failed connect tries the next endpoint (its open conn first) and avoids the dead one for a while (doubling to 30 s).
+ *          A dial that somebody older got, or whose endpoint left, is not held against who asked for it.
  * Cost     lease with a warm conn: O(1), no allocation. Thread one, no lock. */
 #ifndef FGW_UPSTREAM_POOL_H
 #define FGW_UPSTREAM_POOL_H
-#include "http/h1.h"
+#include "http/h2.h"
 #include "io/tls_client.h"
 #include "policy/layout.h"
 #include "upstream/endpoint.h"
@@ -24,7 +25,9 @@ struct fgw_ep {                              /* one endpoint as this worker know
     struct fgw_endpoint e;
     struct fgw_pool *pool;
     struct fgw_link open;                    /* conns with room, newest first */
+    struct fgw_link dials;                   /* conns that are being dialled, oldest first */
     uint32_t conns, in_flight, fails;
+    uint32_t places;                         /* what a connection that comes is expected to have: as the last one */
     int64_t  turn;                           /* the balancer's word */
     uint64_t avoid_until;                    /* ms; 0: fine */
     bool     gone;                           /* no longer a member: freed with its last conn */
@@ -40,14 +43,17 @@ extern const struct fgw_pick fgw_pick_rr;
 struct fgw_dialer {
     const char *name;
     struct fgw_mux *(*dial)(struct fgw_pool *p, const struct fgw_endpoint *e, const struct fgw_mux_user *user);
+    /* The peer chose the other protocol (mux_user.other): a mux that is ready. NULL: no memory, conn is as before. May be NULL itself. */
+    struct fgw_mux *(*other)(struct fgw_pool *p, struct fgw_conn *conn, const struct fgw_mux_user *user);
 };
-extern const struct fgw_dialer fgw_dial_h1;
+extern const struct fgw_dialer fgw_dial_h1, fgw_dial_h2, fgw_dial_auto;
 
 enum { FGW_EPS_MAX = 1024, FGW_TRIED_MAX = 8 };
 struct fgw_pool_env {                        /* one a worker */
     struct fgw_h1_env *h1;
+    struct fgw_h2_env *h2;                   /* NULL: pools speak HTTP/1 only */
     struct fgw_slab conns;
-    int64_t idle, open;                      /* gauges */
+    int64_t idle, open;                      /* gauges; idle: nothing is asked of them */
     /* A line for the error log: an endpoint failed. */
     void (*report)(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err);
     void (*connected)(void *ctx, const struct fgw_pool *p);   /* a new connection is up */
@@ -62,9 +68,11 @@ struct fgw_pool {
     struct fgw_l_upstream set;               /* the settings; its str and arr members are not used */
     char host[80];                           /* set.host's text */
     struct fgw_h1_limits limits;
+    struct fgw_h2_limits h2;
     const struct fgw_pick *balance;
     const struct fgw_dialer *dialer;
     struct fgw_tls_client *tls;              /* counted; NULL: plain text */
+    uint8_t protocol;                        /* enum fgw_protocol */
     struct fgw_eptable *table;
     uint32_t seen, neps, conns, dialing, waiters;
     struct fgw_ep **eps;
@@ -78,7 +86,9 @@ struct fgw_lease {
     struct fgw_ep *ep;                       /* of the side given */
     struct fgw_side *side;
     void (*done)(struct fgw_lease *l);       /* a queued lease: side is set, or fail is. From an up call. */
+    struct fgw_link ask;                     /* among the askers of `dial` */
     struct fgw_uconn *dial, *conn;
+    uint64_t asked_ms;                       /* since when it waits for a dial; 0: it does not yet */
     struct fgw_timer timer;
     struct fgw_fail fail;
     const struct fgw_ep *tried[FGW_TRIED_MAX];   /* compared, never followed */
@@ -88,12 +98,12 @@ struct fgw_lease {
     bool warm;                               /* out: the connection had served before */
 };
 
-void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1);
+void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1, struct fgw_h2_env *h2);
 void fgw_pool_env_fini(struct fgw_pool_env *e);
 struct fgw_pool *fgw_pool_new(struct fgw_pool_env *e, uint32_t id, struct fgw_str name);
 void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable *table);   /* a checked UPSTREAM segment; at commit */
 /* At commit: how connections are made from now on; NULL: plain text. Those that were made otherwise are used no more. */
-void fgw_pool_transport(struct fgw_pool *p, struct fgw_tls_client *tls);
+void fgw_pool_transport(struct fgw_pool *p, struct fgw_tls_client *tls, enum fgw_protocol protocol);
 void fgw_pool_refresh(struct fgw_pool *p);       /* take over a changed membership */
 void fgw_pool_ref(struct fgw_pool *p);
 void fgw_pool_unref(struct fgw_pool *p);         /* the last one drains and frees it */

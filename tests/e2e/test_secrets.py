@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tls_files import make
+
 from .supervised import gateway
 
 SECRETS = {
@@ -96,3 +98,21 @@ def test_a_running_gateway_keeps_it_to_itself(folder: Path) -> None:
             clean(path.read_text(errors="replace"), str(path))
         log = (folder / "access.log").read_text()
         clean(log.replace('"target":"/plc-77c1/re"', ""), "access log")  # but for the client's own words
+
+
+def test_a_key_that_is_written_out_is_shown_nowhere(folder: Path) -> None:
+    files = make(folder, "www", "DNS:www.example.com")
+    key = files.key.read_text()
+    tls = f"tls: {{certificates: [{{cert: {files.cert}, key: {json.dumps(key)}}}]}}"
+    config = f'listeners: {{web: {{bind: "127.0.0.1:0", {tls}}}}}\nadmin: {{bind: "127.0.0.1:0"}}\nworkers: 1\n'
+
+    def told(text: str) -> None:
+        assert "(a private key, not shown)" in text
+        assert not any(line in text for line in key.splitlines() if "-----" not in line)
+
+    with gateway(folder) as gw:
+        gw.start(config).ready()
+        told(gw.admin("/config")[1])
+        code, text = call(folder, "check", "--dump")
+        assert code == 0
+        told(text)

@@ -11,7 +11,7 @@ TIMES = 50
 def test_a_route_without_steps_costs_the_same_whatever_others_have() -> None:
     alone, beside = (bench_steps.instructions(case, TIMES) for case in (bench_steps.ALONE, bench_steps.BESIDE))
     assert alone > 5000
-    assert abs(beside - alone) <= 1  # of the memory sides: how far their buffers had grown when the counting began
+    assert abs(beside - alone) <= 30  # how far the memory sides had grown when counting began; a step is hundreds
 
 
 def test_steps_are_counted_where_there_are_some() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import render, stats
-from benchmarks.compare import gates, peers, run
+from benchmarks.compare import gates, peers, run, tls
 from benchmarks.load import idle, perf, proc, soak, syscalls, tools
 from benchmarks.load.target import port_of
 
@@ -99,10 +99,12 @@ def test_a_log_that_loses_lines_misses_its_gate() -> None:
     assert gates.judge(log, cheap, log_kept=0.99)["verdict"] == stats.MISSED
 
 
-def test_every_gate_names_a_workload_and_peers_that_run_it() -> None:
-    for gate in gates.GATES:
+@pytest.mark.parametrize("suite", [run.SUITE, tls.SUITE], ids=lambda s: s.kind)
+def test_every_gate_names_a_workload_and_peers_that_run_it(suite: run.Suite) -> None:
+    for gate in suite.gates:
+        assert gate.workload in {w.name for w in suite.workloads}
         for name in (gates.SUBJECT, *gate.against):
-            assert gate.workload in peers.load(name).workloads
+            assert gate.workload in peers.load(name, suite.home).workloads
 
 
 def measurement(cost: float, void: str | None = None, **more: Any) -> dict[str, Any]:
@@ -169,15 +171,21 @@ def test_choice_of_peers() -> None:
 # ---------------------------------------------------------------- peers
 
 
-@pytest.mark.parametrize("name", peers.ORDER)
-def test_peer_renders_for_every_log_mode_it_runs_with(name: str) -> None:
-    peer = peers.load(name)
-    template = (peers.HERE / name / peer.config).read_text() if peer.config else ""
-    for workload in run.WORKLOADS:
+@pytest.mark.parametrize(
+    ("suite", "name"),
+    [(s, name) for s in (run.SUITE, tls.SUITE) for name in s.order],
+    ids=lambda v: getattr(v, "kind", v),
+)
+def test_peer_renders_for_every_mode_it_runs_with(suite: run.Suite, name: str) -> None:
+    peer = peers.load(name, suite.home)
+    template = (suite.home / name / peer.config).read_text() if peer.config else ""
+    for workload in suite.workloads:
         if workload.name in peer.workloads:
             values = {"LISTEN": "1", "ORIGIN": "2", "DIR": "d", "LOG": "l", "HERE": "h"}
+            if peer.scheme == "https":
+                values |= {"CERT": "c", "KEY": "k", "PEM": "p"}
             for key, texts in peer.texts.items():
-                values["ACCESS_LOG" if key == "log" else key.upper()] = peers.fill(texts[workload.log], values)
+                values["ACCESS_LOG" if key == "log" else key.upper()] = peers.fill(texts[workload.mode], values)
             assert "@" not in "".join(peers.fill(word, values) for word in peer.command)
             assert "1" in peers.fill(template + "".join(peer.command), values)
 

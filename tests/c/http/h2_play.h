@@ -124,7 +124,7 @@ static inline void h2_come(void)
     static const struct fgw_peer peer = {.address = {"192.0.2.7", 9}, .port = 7};
     struct fgw_demux *d = fgw_h2_server_new_memory(&q.env, &wire_transport, &p.lim, &q.lim, &h2_user, &p, &peer);
     q.server = fgw_container(d, struct fgw_h2_server, demux);
-    p.w = wire_attach(&q.server->conn);
+    p.w = wire_attach(&q.server->h.conn);
 }
 static inline void h2_hello(void)
 {

@@ -7,10 +7,10 @@ static struct play p;
 static void mux_ready(struct fgw_mux *m) { (void)m; }
 static void mux_room(struct fgw_mux *m) { (void)m, play_note(&p, "room|"); }
 static void mux_gone(struct fgw_mux *m, struct fgw_fail why) { (void)m, play_note(&p, "gone %s|", fgw_err_word((enum fgw_err)why.code)), p.mux = NULL; }
-static const struct fgw_mux_user mux_user = {mux_ready, mux_room, mux_gone};
+static const struct fgw_mux_user mux_user = {mux_ready, mux_room, mux_gone, NULL};
 
 #define SWITCH "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
-#define REQUEST .method = FGW_STR("GET"), .target = FGW_STR("/a"), .authority = FGW_STR("h"), .upgrade = FGW_STR("websocket")
+#define REQUEST .method = FGW_STR("GET"), .target = FGW_STR("/a"), .authority = FGW_STR("h"), .upgrade = FGW_STR("websocket"), .upgrade_only = true
 static void ask(const struct fgw_out *o)
 {
     play_begin(&p);

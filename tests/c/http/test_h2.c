@@ -47,7 +47,7 @@ TEST(no_memory_for_a_connection_leaves_nothing)
         d->ops->cut(d);
         wire_free(w);
         fgw_loop_settle(&p.loop);
-        q.server = fgw_container(p.w->c, struct fgw_h2_server, conn);    /* gone() took it for the other one */
+        q.server = fgw_container(p.w->c, struct fgw_h2_server, h.conn);    /* gone() took it for the other one */
     }
     q.env.memory.max = 0;
     h2_stop();

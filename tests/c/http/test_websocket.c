@@ -73,7 +73,7 @@ TEST(a_key_is_asked_only_where_none_comes_along)
 {
     struct fgw_out_field f = {"Sec-WebSocket-Key", KEY, FGW_WS_KEY, 17, FGW_H_SEC_WEBSOCKET_KEY, 0};
     char hop[FGW_WS_LINE] = "", accept[FGW_WS_ACCEPT], want[FGW_WS_ACCEPT];
-    struct fgw_out o = {.fields = &f, .nfields = 1, .upgrade = FGW_STR("WebSocket")};
+    struct fgw_out o = {.fields = &f, .nfields = 1, .upgrade = FGW_STR("WebSocket"), .upgrade_only = true};
     EQ(fgw_ws_ask(&o, hop, accept), 0);
     f.drop = 1;                          /* a step took it away */
     EQ(fgw_ws_ask(&o, hop, accept), 19 + FGW_WS_KEY + 2);
@@ -81,6 +81,8 @@ TEST(a_key_is_asked_only_where_none_comes_along)
     fgw_ws_accept(hop + 19, want);
     OK(memcmp(accept, want, sizeof want) == 0);
     o.upgrade = FGW_STR("echo");
+    EQ(fgw_ws_ask(&o, hop, accept), 0);
+    o.upgrade = FGW_STR("websocket"), o.upgrade_only = false;            /* HTTP/1.1's own, without one: the upstream will say so */
     EQ(fgw_ws_ask(&o, hop, accept), 0);
 }
 

@@ -75,7 +75,7 @@ static void wire_close(struct fgw_conn *c, bool reset)
     w->c = NULL, w->shut = true, w->was_reset = reset;
 }
 static int wire_arm(struct fgw_conn *c, uint32_t events) { c->watch.events = events; return 0; }
-static const struct fgw_transport wire_transport = {wire_recv, wire_send, wire_shut, wire_close, wire_arm, NULL};
+static const struct fgw_transport wire_transport = {wire_recv, wire_send, wire_shut, wire_close, wire_arm, NULL, NULL};
 
 /* Give a connection made over wire_transport its wire. NULL: all are taken. */
 static inline struct wire *wire_attach(struct fgw_conn *c)

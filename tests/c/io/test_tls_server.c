@@ -123,6 +123,31 @@ TEST(tickets_resume_at_any_worker_that_has_their_key_and_nowhere_else)
     pem_free(&a), pem_free(&ca);
 }
 
+static int given;
+static int count_session(SSL *ssl, SSL_SESSION *x) { (void)ssl, (void)x, given++; return 0; }
+
+/* A client uses a ticket of TLS 1.3 once: without another it would shake hands in full every other time. */
+TEST(who_resumes_in_tls_1_3_is_given_the_next_ticket)
+{
+    struct pem ca = pem_make("root", NULL, NULL, 30, false), a = pem_make("a", "DNS:a.test", &ca, 9, false);
+    struct fgw_tls_pem certs[] = {of(&a)};
+    play_begin();
+    struct fgw_tls_server *s = server(certs, 1, FGW_STR(""), 0);
+    SSL_CTX *c = client_ctx(&ca, NULL);
+    SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
+    SSL_SESSION *x = session_after(s, c, "a.test");
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c, count_session);
+    given = 0;
+    OK(resumes(s, c, "a.test", x));
+    EQ(given, 1);
+    SSL_SESSION_free(x);
+    SSL_CTX_free(c);
+    fgw_tls_server_unref(s);
+    play_end();
+    pem_free(&a), pem_free(&ca);
+}
+
 TEST(a_ticket_is_bound_to_the_certificates_and_the_rules_for_clients)
 {
     struct pem ca = pem_make("root", NULL, NULL, 30, false), ca2 = pem_make("other root", NULL, NULL, 30, false),

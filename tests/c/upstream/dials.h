@@ -26,7 +26,7 @@ static struct fgw_mux *dials_dial(struct fgw_pool *p, const struct fgw_endpoint 
     dials.made(e, w, m, as == DIAL_HANGS);
     return m;
 }
-static const struct fgw_dialer dials_dialer = {"wires", dials_dial};
+static const struct fgw_dialer dials_dialer = {"wires", dials_dial, NULL};
 
 /* A dial that hung comes through, or fails. */
 static inline void dials_through(struct wire *w) { w->c->state = FGW_CONN_OPEN, w->c->user->on_open(w->c); }

@@ -10,7 +10,7 @@ TEST(a_place_that_is_not_there_is_told_by_errno_and_leaves_nothing)
     struct fgw_pool_env env;
     OK(fgw_loop_init(&l, &wires_clock, 0) == 0);
     fgw_h1_env_init(&h1, &l);
-    fgw_pool_env_init(&env, &h1);
+    fgw_pool_env_init(&env, &h1, NULL);
     struct fgw_pool *p = fgw_pool_new(&env, 1, FGW_STR("up"));
     fgw_pool_ref(p);
     EQ(strcmp(fgw_dial_h1.name, "h1"), 0);

@@ -186,6 +186,7 @@ RULES = [
     (UP + "routes: {r: {to: user}}", 3, 18, "FGW1201", "routes.r.to", "there is no upstream `user`", "one of users", "mean users?"),
     (HEAD + "routes: {r: {to: x}}", 2, 18, "FGW1201", "routes.r.to", "no upstream `x`", "a defined upstream", ""),
     (ROUTE + "    listeners: wev", 6, 16, "FGW1201", "routes.r.listeners", "no listener `wev`", "one of web", "mean web?"),
+    (HEAD + 'upstreams: {x: {endpoints: ["127.0.0.1:1"], protocol: auto}}', 2, 55, "FGW1212", "upstreams.x.protocol", "plain text", "`tls`", ""),
     (ROUTE + "    strip_prefix: true", 6, 19, "FGW1212", "routes.r.strip_prefix", "without a prefix", "`match.prefix`", ""),
     (UP + "routes: {r: {to: {static: {status: 204, body: x}}}}", 3, 47, "FGW1212", "routes.r.to.static.body", "204 has no body",
      "", ""),

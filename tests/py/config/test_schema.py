@@ -48,7 +48,7 @@ def test_examples_load_without_a_warning_and_fit_the_schema(path, certificates):
 
 def test_there_is_an_example_of_every_feature():
     features = "demo headers http2 logging proxy-protocol redirect routing static timeouts-limits unix-sockets"
-    features += " tls tls-upstream"
+    features += " tls tls-upstream http2-upstream"
     assert set(features.split()) <= {path.stem for path in EXAMPLES}
 
 

@@ -18,6 +18,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
 class A(Plugin[Settings]):
     @hook.reply
     def check(self, request, reply): ...
+class Bare(Plugin[None]):
+    @hook.access
+    def check(self, request): ...
 """
 
 
@@ -66,8 +69,11 @@ def test_edited_code_is_another_instance(folder: Path):
 @pytest.mark.parametrize(
     ("step", "code", "at", "says"),
     [
-        ("use: fgw_cat:B", "FGW1216", (7, 14), "has no B; it has A"),
-        ("{use: 'fgw_cat:A', with: {wrod: x}}", "FGW1217", (7, 41), "did you mean word?"),
+        ("use: fgw_cat:B", "FGW1216", (7, 14), "has no B; it has A, Bare"),
+        ("{use: 'fgw_cat:A', with: {wrod: x}}", "FGW1217", (7, 35), "did you mean word?"),
+        ("{use: 'fgw_cat:A', with: {word: w, 'other key': {a: 1}}}", "FGW1217", (7, 44), "unknown field `other key`"),
+        ("{use: 'fgw_cat:Bare', with: {any: x}}", "FGW1217", (7, 38), "takes no settings"),
+        ("{use: 'fgw_cat:A', with: {many: x}}", "FGW1217", (7, 41), "Expected `array`"),
         ("{use: 'fgw_cat:A', with: {many: [1, x]}}", "FGW1217", (7, 45), "Expected `int`"),
         ("{use: 'fgw_none:A', fail: open}", "FGW1216", (7, 15), "there is no module fgw_none"),
     ],

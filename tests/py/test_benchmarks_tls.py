@@ -1,0 +1,84 @@
+"""The comparison over TLS: what its loads say, and what is kept of an earlier run. See test_benchmarks.py."""
+
+import shutil
+import ssl
+import threading
+from contextlib import suppress
+from socket import create_server
+from typing import Any
+
+import pytest
+
+from benchmarks import render
+from benchmarks.compare import run, tls
+from benchmarks.load import tools
+
+
+def test_what_h2load_says() -> None:
+    said = """finished in 2.50s, 61234.50 req/s, 3.21MB/s
+requests: 123081 total, 123209 started, 123081 done, 123080 succeeded, 1 failed, 0 errored, 0 timeout
+status codes: 123090 2xx, 0 3xx, 2 4xx, 1 5xx
+traffic: 6.42MB (6730000) total, 1.06MB (1110000) headers (space savings 93.00%), 1.53MB (1600053) data
+"""
+    report = tools.h2load_report(said)
+    assert (report["requests"], report["duration_us"], report["bytes"]) == (123081, 2_500_000, 6730000)
+    assert report["errors"] == {"failed": 1, "errored": 0, "timeout": 0, "status": 3}
+    assert tools.h2load_report(said.replace("2.50s", "10.5ms"))["duration_us"] == 10_500
+    with pytest.raises(tools.BenchError, match="no summary"):
+        tools.h2load_report("could not connect")
+
+
+def test_kept_workloads_stand_beside_new_ones_in_the_suites_order() -> None:
+    earlier = {"workloads": {"https": {"commit": "old"}, "h2-4x64": {"commit": "old"}}, "peers": {"h2o": {}}}
+    document: dict[str, Any] = {
+        "workloads": {"h2-4x64": {"commit": "new"}, "h2-16x8": {"commit": "new"}},
+        "peers": {"fastgw": {}},
+    }
+    run.keep(earlier, document, tls.SUITE)
+    assert {name: w["commit"] for name, w in document["workloads"].items()} == {
+        "h2-16x8": "new",
+        "h2-4x64": "new",
+        "https": "old",
+    }
+    assert list(document["workloads"]) == ["h2-16x8", "h2-4x64", "https"]
+    assert set(document["peers"]) == {"h2o", "fastgw"}
+
+
+def test_page_has_no_percentiles_where_the_load_tells_none() -> None:
+    cost = {"median": 15.0, "low": 15.0, "high": 15.0}
+    row = {"cpu_us": cost, "proxy_share_of_core": 0.8, "others_on_core": 0.0, "kernel_share": 0.7, "worker_share": 1.0}
+    row |= {"requests_per_wait": None, "requests_per_second": 1000.0, "p99_us": None}
+    result = {"title": "HTTP/2", "summary": {"h2o": row}, "rounds": []}
+    assert "| h2o | 15.0 (15.0 – 15.0) | 80% | 0% | 70% | – | 100% | 1,000 | – |" in render.workload_section(result, {})
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+@pytest.mark.parametrize("resume", [False, True])
+def test_handshakes_are_counted_and_resumed(resume: bool) -> None:
+    files = tools.certificate()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["cert"], files["key"])
+    seen = []
+
+    def serve() -> None:
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            with context.wrap_socket(conn, server_side=True) as tls_conn:
+                tls_conn.recv(4096)
+                seen.append(tls_conn.session_reused)
+                tls_conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                with suppress(OSError):  # it says the end, and is not told one
+                    tls_conn.unwrap()
+
+    with create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        report = tools.handshakes(listener.getsockname()[1], "/", 1, 1, resume, None)
+        listener.shutdown(2)
+    thread.join(10)
+    assert report["requests"] == len(seen) > 2
+    assert report["resumed"] == sum(seen) == (len(seen) - 1 if resume else 0)
+    assert not any(report["errors"].values())
