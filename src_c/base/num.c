@@ -1,5 +1,6 @@
 #include "base/num.h"
 #include "base/check.h"
+#include <endian.h>
 
 static const char PAIRS[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
@@ -35,6 +36,19 @@ int fgw_u64_hex(char out[FGW_HEX_MAX], uint64_t v)
     for (char *p = out + n; p > out; v >>= 4) *--p = "0123456789abcdef"[v & 15];
     return n;
 }
+
+/* Eight digits: each nibble into a byte of its own, the first digit lowest; then 10 and more become letters. */
+static void hex8(char *p, uint32_t v)
+{
+    uint64_t x = (uint64_t)(v & 0xffff) << 32 | v >> 16;
+    x = (x & 0x000000ff000000ff) << 16 | (x >> 8 & 0x000000ff000000ff);
+    x = (x & 0x000f000f000f000f) << 8 | (x >> 4 & 0x000f000f000f000f);
+    uint64_t letters = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+    x = htole64(x + 0x3030303030303030 + letters * ('a' - '0' - 10));
+    memcpy(p, &x, 8);
+}
+
+void fgw_u64_hex16(char out[FGW_HEX_MAX], uint64_t v) { hex8(out, (uint32_t)(v >> 32)), hex8(out + 8, (uint32_t)v); }
 
 bool fgw_dec_u64(struct fgw_str s, uint64_t *v)
 {

@@ -64,7 +64,7 @@ struct fgw_exchange {
     struct fgw_fail fail;
     uint16_t step, nsteps;               /* request: next step; steps entered are [0, step) */
     uint8_t rq, rp, tries, depth, calls, grpc_status;   /* grpc_status: enum fgw_grpc_code, once it is told */
-    bool parked, request_ended, kept_lost, reply_ended, agreed, tunnel, filters[2], own_reply, finished, busy, ended, close;
+    bool parked, request_ended, kept_lost, reply_ended, agreed, tunnel, filters[2], own_reply, refused, finished, busy, ended, close;
     char endpoint[80];                   /* the last one tried, for the log */
     char first[1792];                    /* the arena's first piece */
 };

@@ -36,7 +36,7 @@ static enum fgw_err read_host(struct fgw_exchange *x)
     if (e || (!seen && r->minor > 0)) return FGW_E_BAD_HOST;
     if (!fgw_authority_split(host, &name, &port, true)) return FGW_E_BAD_HOST;
     r->authority = r->target.form == FGW_FORM_ABSOLUTE ? r->target.authority : host;
-    if (!fgw_authority_split(r->authority, &name, &port, true)) return FGW_E_BAD_HOST;
+    if (r->authority.p != host.p && !fgw_authority_split(r->authority, &name, &port, true)) return FGW_E_BAD_HOST;
     char *folded = fgw_arena_alloc(&r->arena, name.n + 1);
     if (!folded) return FGW_E_NO_MEMORY;
     r->host = fgw_str(folded, fgw_host_fold(name, folded));
@@ -67,11 +67,10 @@ static bool sane_id(struct fgw_str s)
 static struct fgw_str make_id(struct fgw_exchange *x)
 {
     struct fgw_worker *w = x->w;
-    static const char digits[] = "0123456789abcdef";
     uint64_t v[2] = {w->id_high, (w->id_high << 17 | w->id_high >> 47) + ++w->id_count * 0x9e3779b97f4a7c15ull};
     char *p = fgw_arena_alloc(&x->r.arena, 32);
     if (!p) return FGW_STR("");
-    for (int i = 0; i < 32; i++) p[i] = digits[v[i / 16] >> (60 - i % 16 * 4) & 15];
+    fgw_u64_hex16(p, v[0]), fgw_u64_hex16(p + 16, v[1]);
     return fgw_str(p, 32);
 }
 

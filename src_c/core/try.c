@@ -121,6 +121,7 @@ static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)
         return;
     }
     x->died_at = t->lease.ep;
+    x->refused = why.code == FGW_E_UPSTREAM_REFUSED;   /* its connection has not died: another that is open will do */
     fgw_try_drop(x);
     x->fail = (struct fgw_fail){0};
     fgw_try_start(x);
@@ -157,7 +158,7 @@ bool fgw_try_start(struct fgw_exchange *x)
     }
     *t = (struct fgw_try){.x = x, .timer = {.fire = first_byte}};
     state_set(t, FGW_TRY_LEASE);
-    t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0, t->lease.shun = x->died_at;
+    t->lease.pool = x->pool, t->lease.done = leased, t->lease.fresh = x->tries > 0 && !x->refused, t->lease.shun = x->died_at;
     x->t = t;
     if (!x->upstream_ns) x->upstream_ns = x->w->loop.clock.mono_ns;
     fgw_pool_ref(x->pool);

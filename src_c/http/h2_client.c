@@ -56,6 +56,7 @@ static enum fgw_err fault_word(const struct fgw_h2_client *c, enum fgw_err why)
 {
     if (!c->ready) return FGW_E_UPSTREAM_NOT_H2;
     if (why == FGW_E_H2_HEAD_BOMB) return FGW_E_UPSTREAM_HEAD_LONG;
+    if (why == FGW_E_HEAD_TIMEOUT) return FGW_E_UPSTREAM_IDLE;
     return why == FGW_E_H2_PROTOCOL ? FGW_E_UPSTREAM_PROTOCOL : FGW_E_UPSTREAM_FLOOD;
 }
 
@@ -81,11 +82,10 @@ static void client_done(struct fgw_h2_conn *h)
 {
     struct fgw_h2_client *c = fgw_h2_client_of(h);
     bool roomy = c->roomy;
-    c->roomy = false;
     if (roomy && !c->spare) places(c);
+    c->roomy = false;
     if (!h->nstreams && (c->mux.no_more || !nghttp2_session_want_read(h->ng))) goodbye(c);
     else if (roomy && !c->told && !c->mux.no_more && c->mux.used < c->mux.max) c->mux.user->on_room(&c->mux);
-    c->roomy = false;
 }
 
 static void client_rested(struct fgw_h2_conn *h) { (void)h; }            /* how long it may rest is the pool's affair */
@@ -160,8 +160,10 @@ static void on_open(struct fgw_conn *conn)
 static void on_input(struct fgw_conn *conn)
 {
     struct fgw_h2_client *c = fgw_h2_client_of(fgw_container(conn, struct fgw_h2_conn, conn));
-    c->spoke = c->spoke || fgw_conn_in_len(conn);
-    if (conn->eof && c->spoke && !c->ready && !fgw_conn_in_len(conn)) fgw_h2_over(&c->h, fgw_fail(FGW_E_UPSTREAM_NOT_H2, FGW_BY_UPSTREAM));
+    uint32_t n = fgw_conn_in_len(conn);
+    bool strange = !c->spoke && n >= 4 && fgw_conn_in(conn)[3] != NGHTTP2_SETTINGS;      /* an alert, a banner: there may be no more of it */
+    c->spoke = c->spoke || n;
+    if (strange || (conn->eof && c->spoke && !c->ready && !n)) fgw_h2_over(&c->h, fgw_fail(FGW_E_UPSTREAM_NOT_H2, FGW_BY_UPSTREAM));
     else fgw_h2_conn_user.on_input(conn);
 }
 

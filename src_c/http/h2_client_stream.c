@@ -1,5 +1,5 @@
 /* One request to an upstream and its answer, as a stream. */
-#include "http/h2_impl.h"
+#include "http/h2_tunnel.h"
 #include "base/num.h"
 #include "http/websocket.h"
 
@@ -106,7 +106,7 @@ int fgw_h2_client_closed(nghttp2_session *ng, int32_t id, uint32_t code, void *u
     struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
     if (!s) return 0;
     bool theirs = code && !s->ours;
-    nghttp2_session_set_stream_user_data(ng, id, NULL);
+    fgw_h2_unbind(s);
     s->closed = true;
     if (!s->released && whole(s)) return 0;            /* its user lets go when it likes */
     if (!s->released) fgw_h2_abort_up(s, why_closed(s, code));

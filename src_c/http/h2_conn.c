@@ -1,5 +1,5 @@
 /* A connection of either role: streams, input, output, ends. What the roles do with it is in h2_server.c and h2_client.c. */
-#include "http/h2_impl.h"
+#include "http/h2_tunnel.h"
 
 enum { DISCARD_MAX = 256 << 10 };
 
@@ -33,6 +33,7 @@ void fgw_h2_stream_free(struct fgw_h2_stream *s)
     struct fgw_h2_conn *h = s->h;
     if (s->freed) return;
     s->freed = true;
+    if (h->heading == s) h->heading = NULL;
     fgw_link_remove(&s->link), fgw_link_remove(&s->stir);
     fgw_buf_clear(&h->env->loop->bufs, &s->out), fgw_buf_clear(&h->env->loop->bufs, &s->early);
     fgw_msg_put(s->m), s->m = NULL;
@@ -66,7 +67,7 @@ void fgw_h2_streams_abort(struct fgw_h2_conn *h, struct fgw_fail why)
         struct fgw_fail own = h->role->lost(s, why);
         fgw_list_push(&h->streams, &s->link);
         s->closed = true;
-        if (s->id) nghttp2_session_set_stream_user_data(h->ng, s->id, NULL);
+        fgw_h2_unbind(s);
         if (!s->released && !own.code) continue;
         if (!s->released) fgw_h2_abort_up(s, own);
         fgw_h2_stream_free(s);
@@ -191,8 +192,9 @@ static void trailers(struct fgw_h2_stream *s)
 int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = f->hd.stream_id ? nghttp2_session_get_stream_user_data(ng, f->hd.stream_id) : NULL;
+    struct fgw_h2_stream *s = f->hd.stream_id ? fgw_h2_stream_at(h, f->hd.stream_id) : NULL;
     bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     if (f->hd.type == NGHTTP2_HEADERS) h->head_ms = 0;
     if (f->hd.type == NGHTTP2_DATA && f->hd.length && f->hd.length <= f->data.padlen && !end && !fgw_h2_spend(h, FGW_H2_EMPTY))
@@ -207,7 +209,7 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
+    struct fgw_h2_stream *s = fgw_h2_stream_at(h, id);
     (void)flags;
     nghttp2_session_consume_connection(ng, n);
     if (!s || !s->side.up || s->discard) return 0;

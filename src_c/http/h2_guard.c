@@ -37,7 +37,7 @@ int fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *us
     (void)ng;
     switch (hd->type) {
     case NGHTTP2_DATA: return hd->length || hd->flags & NGHTTP2_FLAG_END_STREAM ? 0 : empty(h);
-    case NGHTTP2_HEADERS: h->guard.continuations = 0; return hd->length > 5 || hd->flags & NGHTTP2_FLAG_END_HEADERS ? 0 : empty(h);
+    case NGHTTP2_HEADERS: h->guard.continuations = 0, h->heading = NULL; return hd->length > 5 || hd->flags & NGHTTP2_FLAG_END_HEADERS ? 0 : empty(h);
     case NGHTTP2_CONTINUATION:
         if (++h->guard.continuations > CONTINUATIONS_MAX) return fgw_h2_trip(h, FGW_E_H2_CONTINUATION, NGHTTP2_ENHANCE_YOUR_CALM);
         return hd->length ? 0 : empty(h);

@@ -59,6 +59,7 @@ enum fgw_err fgw_h2_head_field(struct fgw_h2_stream *s, struct fgw_str name, str
 int fgw_h2_begin_block(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
 {
     h->head_ms = fgw_h2_now(h);
+    h->heading = s;
     fgw_msg_put(s->m);
     s->m = fgw_h2_msg_new(s);
     if (!s->m) s->ours = true;
@@ -70,8 +71,8 @@ int fgw_h2_begin_block(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
 int fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t nn, const uint8_t *value, size_t vn, uint8_t flags, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
-    (void)flags;
+    struct fgw_h2_stream *s = h->heading;
+    (void)ng, (void)f, (void)flags;
     if (!s || !s->m) return 0;
     uint32_t max = s->head_done ? h->lim->body.trailer_max : h->lim->head.head_max;
     s->listed += (uint32_t)(nn + vn + 32);

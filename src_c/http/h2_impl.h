@@ -50,6 +50,7 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     struct fgw_timer timer;              /* looks over all streams while there are any; else the role's */
     struct fgw_timer leave_timer;        /* between the two steps of a drain; then lingering */
     struct fgw_link streams, stirred;    /* stirred: those with something to be told or done after output */
+    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks a stream up by number for each field otherwise */
     struct fgw_h2_guard guard;
     uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
     uint64_t discarded;
@@ -60,7 +61,6 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     bool receiving;                      /* within nghttp2's input: a fault can stop it there */
 };
 
-enum fgw_h2_protocol { FGW_H2_PROTOCOL_NONE, FGW_H2_PROTOCOL_WEBSOCKET, FGW_H2_PROTOCOL_OTHER };
 struct fgw_h2_stream {
     struct fgw_side side;
     struct fgw_h2_conn *h;
@@ -81,7 +81,7 @@ struct fgw_h2_stream {
     int32_t id;                      /* client: 0 until the head is sent */
     uint8_t refuse;                  /* enum fgw_err: what is wrong with the head */
     uint8_t scheme;                  /* 0 not seen, 1 http or https, 2 another */
-    uint8_t protocol;                /* enum fgw_h2_protocol: what an extended CONNECT asks for */
+    uint8_t protocol;                /* enum fgw_h2_protocol (h2_tunnel.h): what an extended CONNECT asks for */
     uint8_t failed;                  /* client: enum fgw_err, to be told with the next output */
     uint8_t infos;                   /* client: interim answers */
     bool head_done, head_request, expect, in_end;
@@ -99,6 +99,15 @@ static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
 }
+static inline struct fgw_h2_stream *fgw_h2_stream_at(const struct fgw_h2_conn *h, int32_t id)
+{
+    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
+}
+static inline void fgw_h2_unbind(struct fgw_h2_stream *s)                /* nghttp2 shall not name it any more */
+{
+    if (s->h->heading == s) s->h->heading = NULL;
+    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
+}
 static inline void fgw_h2_stir(struct fgw_h2_stream *s)
 {
     if (!fgw_link_in(&s->stir)) fgw_list_push(&s->h->stirred, &s->stir);
@@ -108,11 +117,12 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
-/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies, and folds names to lower case. */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies values, and names that are
+ * not ours, which it folds to lower case. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
-static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)
+static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)   /* name: lower case, and there for ever */
 {
-    return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
+    return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NO_COPY_NAME};
 }
 nghttp2_session_callbacks *fgw_h2_server_callbacks(void);                /* h2_server.c, h2_client.c; NULL: no memory */
 nghttp2_session_callbacks *fgw_h2_client_callbacks(void);
@@ -147,15 +157,6 @@ int  fgw_h2_invalid_header(nghttp2_session *ng, const nghttp2_frame *f, const ui
 void fgw_h2_head_length(struct fgw_msg *m);                              /* m->len and m->length as Content-Length says */
 enum fgw_err fgw_h2_trailers_end(struct fgw_h2_stream *s);
 
-/* ---- h2_tunnel.c: extended CONNECT ---- */
-enum fgw_err fgw_h2_connect_ask(struct fgw_h2_stream *s);                /* m, a CONNECT with :protocol, becomes a request for an upgrade */
-enum fgw_err fgw_h2_connect_agreed(struct fgw_h2_stream *s);             /* m, a 2xx to our CONNECT, becomes a 101 */
-bool fgw_h2_tunnel_hold(struct fgw_h2_stream *s, struct fgw_span b);     /* DATA before the tunnel is open. false: no memory */
-void fgw_h2_tunnel_run(struct fgw_h2_stream *s);                         /* it is: tell what was held. Up-call context */
-void fgw_h2_tunnel(struct fgw_side *side);
-void fgw_h2_abort(struct fgw_side *side, enum fgw_err why);
-static inline bool fgw_h2_tunnel_waits(const struct fgw_h2_stream *s) { return s->connect && (!s->tunnel || s->early.bytes); }
-
 /* ---- h2_guard.c ---- */
 int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);
 bool fgw_h2_spend(struct fgw_h2_conn *h, enum fgw_h2_spent what);        /* false: past its limit, the connection is to end */
@@ -172,24 +173,6 @@ void fgw_h2_credit(struct fgw_side *side, uint64_t n);
 void fgw_h2_stop_reading(struct fgw_side *side, enum fgw_err why);
 ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
 int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
-
-/* ---- towards clients: h2_server.c, h2_server_head.c, h2_server_down.c ---- */
-struct fgw_h2_server {
-    struct fgw_h2_conn h;
-    struct fgw_demux demux;
-    uint32_t requests;
-};
-static inline struct fgw_h2_server *fgw_h2_server_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_server, h); }
-extern const struct fgw_side_down fgw_h2_server_down;
-struct fgw_h2_stream *fgw_h2_stream_new(struct fgw_h2_conn *h, int32_t id);      /* NULL: no memory */
-int  fgw_h2_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user);
-enum fgw_err fgw_h2_set_method(struct fgw_h2_stream *s, struct fgw_str v);
-enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end);         /* of m: what is wrong with it as a whole; its body's length */
-void fgw_h2_refuse(struct fgw_h2_stream *s, enum fgw_err why);           /* tell who is bound, or the owner, and answer in its place. Up-call context */
-void fgw_h2_leave(struct fgw_h2_server *server);                         /* the second step at once */
-void fgw_h2_drain(struct fgw_h2_server *server);
-size_t fgw_h2_server_size(void);
 
 /* ---- towards upstreams: h2_client.c, h2_client_stream.c ---- */
 struct fgw_h2_client {

@@ -1,5 +1,5 @@
 /* Connections of clients: requests, drains, ends. What both roles share is in h2_conn.c. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 
 enum { LAST_MS = 200, FRESH_MS = 500 };
 
@@ -121,7 +121,7 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
     struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
     bool ours = s && s->ours;
     if (!s) return 0;
-    nghttp2_session_set_stream_user_data(ng, id, NULL);
+    fgw_h2_unbind(s);
     s->closed = true;
     if (s->m && !s->head_done) s->h->head_ms = 0;
     if (!s->head_done && code) d->user->refused(d, s->m, ours ? FGW_E_NO_MEMORY : FGW_E_BAD_REQUEST);

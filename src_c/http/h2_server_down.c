@@ -1,5 +1,5 @@
 /* What is sent to clients: heads, interim answers, the codec's own answers. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include "base/num.h"
 #include "http/problem.h"
 

@@ -1,5 +1,5 @@
 /* Heads of requests: pseudo fields, and what must be true of the whole. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include "http/chars.h"
 #include "http/target.h"
 
@@ -34,7 +34,8 @@ enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name,
     if (fgw_str_eq(name, FGW_STR(":path"))) return target(s, v);
     if (fgw_str_eq(name, FGW_STR(":authority"))) return fgw_h2_head_field(s, FGW_STR("host"), v);
     if (fgw_str_eq(name, FGW_STR(":scheme"))) {
-        s->scheme = fgw_str_ieq(v, FGW_STR("http")) || fgw_str_ieq(v, FGW_STR("https")) ? 1 : 2;
+        bool plain = fgw_str_eq(v, FGW_STR("https")) || fgw_str_eq(v, FGW_STR("http"));
+        s->scheme = plain || fgw_str_ieq(v, FGW_STR("https")) || fgw_str_ieq(v, FGW_STR("http")) ? 1 : 2;
         return FGW_E_NONE;
     }
     if (fgw_str_eq(name, FGW_STR(":protocol"))) {       /* nghttp2 sees that it comes with CONNECT, :scheme and :path */

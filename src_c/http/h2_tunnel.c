@@ -4,7 +4,7 @@
  *   asked ──101──► agreed ──tunnel()──► open        asked ──any other answer──► an answer like any other; then the stream is reset
  *
  * DATA that comes before it is open waits here, within the stream's window, and is dropped with a stream that was not agreed to. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 
 static struct fgw_bufs *bufs(struct fgw_h2_stream *s) { return &s->h->env->loop->bufs; }
 

@@ -43,7 +43,7 @@ TEST(every_row_is_filled)
 TEST(words_are_lower_case_and_unique)
 {
     for (int i = 0; i < FGW_ERR_COUNT; i++) {
-        for (const char *p = fgw_err_word(i); *p; p++) OK(islower((unsigned char)*p) || *p == '_');
+        for (const char *p = fgw_err_word(i); *p; p++) OK(islower((unsigned char)*p) || isdigit((unsigned char)*p) || *p == '_');
         for (int k = 0; k < i; k++) OK(strcmp(fgw_err_word(i), fgw_err_word(k)) != 0);
     }
 }

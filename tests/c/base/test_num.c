@@ -16,6 +16,9 @@ static void agree(uint64_t v)
     memset(mine, '#', sizeof(mine));
     n = fgw_u64_hex(mine, v), want = snprintf(theirs, sizeof(theirs), "%" PRIx64, v);
     if (n != want || memcmp(mine, theirs, (size_t)n) != 0 || mine[n] != '#') EQ_BYTES(mine, (size_t)n, "the same as printf");
+    memset(mine, '#', sizeof(mine));
+    fgw_u64_hex16(mine, v), snprintf(theirs, sizeof(theirs), "%016" PRIx64, v);
+    if (memcmp(mine, theirs, 16) != 0 || mine[16] != '#') EQ_BYTES(mine, 16, "the same as printf");
 }
 
 TEST(around_every_power)

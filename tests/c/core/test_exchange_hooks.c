@@ -30,7 +30,7 @@ static enum fgw_hook_out made(struct fgw_req *r)
 {
     r->reply.n = 0;
     fgw_fields_add(&r->arena, &r->reply, FGW_H_OTHER, FGW_STR("x-made"), FGW_STR("1"));
-    r->answer = (struct fgw_answer){403, FGW_STR("no\n"), FGW_E_DENIED};
+    r->answer = (struct fgw_answer){.status = 403, .body = FGW_STR("no\n"), .why = FGW_E_DENIED};
     return FGW_HOOK_REPLY_MADE;
 }
 
