@@ -1,5 +1,5 @@
 /* One request to an upstream and its answer, as a stream. */
-#include "http/h2_impl.h"
+#include "http/h2_client_impl.h"
 #include "base/num.h"
 
 enum { PSEUDO_MAX = 6, INFO_MAX = 32 };                /* with content-length and te; interim answers to one request */
