@@ -196,6 +196,13 @@ def test_6_8_goaway_lets_finish_what_it_names_and_the_rest_is_asked_elsewhere(gw
     assert peer.goaway == [NO]
 
 
+def test_6_8_goaway_again_and_again_is_told_in_the_end(gw: Gateway, few: HostileOrigin) -> None:
+    client, _, asked = case(gw, few, lambda s: frame(GOAWAY, 0, 0, struct.pack(">II", s - 2 if s > 1 else 0, 0)), "/few")
+    assert client.done().status == 502 and b"upstream_goaway" in client.body
+    assert len(few.by_path[asked[":path"] or ""]) == 8
+    fine(gw, "/few")
+
+
 def test_6_8_goaway_with_an_error_and_the_end(gw: Gateway, few: HostileOrigin) -> None:
     client, peer, asked = held(gw, few, "/few")
     peer.send(ok(asked.stream, [("content-length", "10")]) + frame(DATA, 0, asked.stream, b"abc"))
