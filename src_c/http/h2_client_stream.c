@@ -1,4 +1,5 @@
 /* One request to an upstream and its answer, as a stream. */
+#include "http/h2_client_impl.h"
 #include "http/h2_tunnel.h"
 #include "base/num.h"
 #include "http/websocket.h"
@@ -92,7 +93,7 @@ struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why)
 static struct fgw_fail why_closed(const struct fgw_h2_stream *s, uint32_t code)
 {
     bool fresh = s->mark == UINT64_MAX, began = s->head_done || s->infos;
-    struct fgw_fail why = fgw_fail(FGW_E_UPSTREAM_REFUSED, FGW_BY_UPSTREAM);
+    struct fgw_fail why = fgw_fail(s->theirs ? FGW_E_UPSTREAM_REFUSED : FGW_E_UPSTREAM_GOAWAY, FGW_BY_UPSTREAM);
     why.retry_safe = true;
     if (s->ours) return fgw_fail(FGW_E_CANCELLED, FGW_BY_GATEWAY);
     if (fresh || (code == NGHTTP2_REFUSED_STREAM && !began)) return why;
