@@ -1,5 +1,5 @@
 /* A connection of either role: streams, input, output, ends. What the roles do with it is in h2_server.c and h2_client.c. */
-#include "http/h2_server_impl.h"
+#include "http/h2_tunnel.h"
 
 enum { DISCARD_MAX = 256 << 10 };
 
@@ -197,7 +197,6 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
     (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     if (f->hd.type == NGHTTP2_HEADERS) h->head_ms = 0;
-    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
     if (f->hd.type == NGHTTP2_DATA && f->hd.length && f->hd.length <= f->data.padlen && !end && !fgw_h2_spend(h, FGW_H2_EMPTY))
         return fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM);
     if (s && f->hd.type == NGHTTP2_RST_STREAM) s->theirs = true;

@@ -135,11 +135,19 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
     return code && !ours ? fgw_h2_wasted(user) : 0;
 }
 
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
+{
+    struct fgw_h2_conn *h = user;
+    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
+    return fgw_h2_on_frame(ng, f, user);
+}
+
 nghttp2_session_callbacks *fgw_h2_server_callbacks(void)
 {
     nghttp2_session_callbacks *cb = fgw_h2_callbacks();
     if (!cb) return NULL;
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, fgw_h2_begin_headers);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
     return cb;
 }
