@@ -137,7 +137,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     char length[24];
     if (fgw_h2_mute(s) || s->out_head) return;
     bool body = o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
-    s->out_head = true, s->grpc = o->lasting;
+    s->out_head = true;
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN, s->left = o->length;
     if (!body) s->out_end = s->eof = true;
