@@ -149,7 +149,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     bool websocket = fgw_ws_is(o->upgrade);
     s->connect = websocket && nghttp2_session_get_remote_settings(s->h->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
     bool body = s->connect || o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
-    s->out_head = true, s->grpc = o->lasting;
+    s->out_head = true;
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN && !s->connect, s->left = o->length;
     if (!body) s->out_end = s->eof = true;

@@ -88,7 +88,7 @@ struct fgw_h2_stream {
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
     bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
-    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
+    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
