@@ -31,7 +31,7 @@ HEADERS  := $(sort $(wildcard src_c/*/*.h src_c/*/*.def))
 reverse   = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
 upto      = $(if $(1),$(firstword $(1)) $(if $(filter $(2),$(firstword $(1))),,$(call upto,$(wordlist 2,$(words $(1)),$(1)),$(2))))
 
-.PHONY: help run build test ctest tsan fuzz fuzz-replay pytest bench bench-compare bench-tls bench-limits soak soak-hooks lint fmt gen gen-check clean
+.PHONY: help run build test ctest tsan fuzz fuzz-replay pytest bench bench-compare bench-tls bench-grpc bench-limits soak soak-hooks lint fmt gen gen-check clean
 .PHONY: compiled nothing bootstrap-run bootstrap-test FORCE
 
 help: #? this list
@@ -189,6 +189,10 @@ bench-compare: bootstrap-test #? the gateway beside a bare relay, nginx, HAProxy
 bench-tls: bootstrap-test #? the gateway over TLS beside h2o, HAProxy, nghttpx, nginx and a bare probe; results as JSON
 	+@$(SUB) compiled
 	@$(PY) -m benchmarks.compare.tls
+
+bench-grpc: bootstrap-test #? unary gRPC calls beside Envoy, nginx and HAProxy, HTTP/2 on both sides; results as JSON
+	+@$(SUB) compiled
+	@$(PY) -m benchmarks.compare.calls
 
 bench-limits: bootstrap-test #? limits over HTTP with 64 connections while workers are killed, and a million keys; results as JSON
 	+@$(SUB) compiled

@@ -26,3 +26,8 @@ def grpc_routes(conv: "Converter", value: Config, node: Node, path: str) -> None
             fault = Fault("FGW1902", "no call ever arrives: gRPC is spoken over HTTP/2, and no listener here serves it",
                           hint="http2: true")  # fmt: skip
             conv.warn(key_of(at, "grpc"), f"{where}.grpc", fault)
+        upstream = value.upstreams.get(route.to) if isinstance(route.to, str) else None
+        if upstream is not None and upstream.protocol == "h1":
+            fault = Fault("FGW1903", f"servers of gRPC speak HTTP/2, and to `{route.to}` HTTP/1.1 is spoken",
+                          hint=f"upstreams.{route.to}.protocol: h2")  # fmt: skip
+            conv.warn(at.get("to") or at, f"{where}.to", fault)

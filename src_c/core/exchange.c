@@ -138,7 +138,8 @@ void fgw_exchange_refuse(struct fgw_exchange *x, struct fgw_fail why)
     fgw_try_drop(x);
     x->rq = FGW_RQ_DONE;
     if (x->rp == FGW_RP_BODY || x->rp == FGW_RP_DONE || !status || !body) {
-        if (x->rp != FGW_RP_DONE) x->front->down->abort(x->front, (enum fgw_err)why.code);   /* an unfinished message tells the truth */
+        if (r->grpc && x->rp == FGW_RP_BODY && why.code == FGW_E_REQUEST_TIMEOUT) fgw_grpc_end(x);
+        else if (x->rp != FGW_RP_DONE) x->front->down->abort(x->front, (enum fgw_err)why.code);   /* an unfinished message tells the truth */
         x->ended = true;
         return;
     }
@@ -283,5 +284,6 @@ void fgw_exchange_end(struct fgw_exchange *x)
     fgw_link_remove(&x->live);
     fgw_arena_fini(&x->r.arena);
     if (x->snap) fgw_snapshot_unref(x->snap);
+    else if (x->pool) fgw_pool_unref(x->pool);
     fgw_slab_put(&w->exchanges, x);
 }

@@ -107,6 +107,7 @@ void fgw_exchange_log(struct fgw_exchange *x);
 bool fgw_grpc_deadline(struct fgw_exchange *x);                                        /* its deadline: the route's, or its own if that is sooner. false: malformed */
 bool fgw_grpc_remaining(struct fgw_exchange *x);                                       /* r.out says what is left of it. false: no memory */
 bool fgw_grpc_answer(struct fgw_exchange *x);                                          /* our own answer, in their form. false: no memory */
+void fgw_grpc_end(struct fgw_exchange *x);                                             /* what has begun ends by its deadline: only trailers can say so */
 void fgw_grpc_heard(struct fgw_exchange *x, const struct fgw_msg *m);                  /* an upstream's head, or trailers: the status, if it is there */
 uint8_t fgw_grpc_outcome(const struct fgw_exchange *x, uint16_t status);               /* when it has ended; status: that was sent, 0 none */
 

@@ -76,6 +76,17 @@ bool fgw_grpc_answer(struct fgw_exchange *x)
     return true;
 }
 
+/* A reset would say that the call was cancelled; a client's own clock may be a little behind ours. */
+void fgw_grpc_end(struct fgw_exchange *x)
+{
+    struct fgw_out_field f[FGW_GRPC_FIELDS];
+    const char *text = fgw_err_text(FGW_E_REQUEST_TIMEOUT);
+    uint32_t n = fgw_grpc_fields(FGW_GRPC_DEADLINE_EXCEEDED, fgw_str(text, strlen(text)), f);
+    x->front->down->send_trailers(x->front, f + 1, n - 1);
+    x->front->down->finish(x->front);
+    fgw_exchange_rp(x, FGW_RP_DONE);
+}
+
 /* ---- outcome ---- */
 void fgw_grpc_heard(struct fgw_exchange *x, const struct fgw_msg *m)
 {

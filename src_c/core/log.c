@@ -16,20 +16,39 @@ static void copy(struct fgw_exchange *x, struct fgw_str *s)
     *s = d.p ? d : FGW_STR("");
 }
 
+/* From here on it holds itself what the snapshot held for it: the pool, and the names that the log will say. */
+static void forget(struct fgw_exchange *x)
+{
+    struct fgw_req *r = &x->r;
+    copy(x, &r->listener), copy(x, &r->limit_dry), copy(x, &r->plugin_open);
+    fgw_chain_end(x);
+    r->path_out = fgw_arena_dup(&r->arena, r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR(""));   /* from here on: the route's name */
+    r->route = NULL, r->seg = NULL, x->bound = NULL, x->states = NULL, x->nsteps = 0;
+    if (x->pool) fgw_pool_ref(x->pool);
+    fgw_snapshot_unref(x->snap);
+    x->snap = NULL;
+}
+
 /* A tunnel may live for days: it keeps neither its head's block nor the snapshot, only what the log will say. */
 void fgw_exchange_detach(struct fgw_exchange *x)
 {
     struct fgw_req *r = &x->r;
     if (x->filters[0] || x->filters[1] || !x->snap) return;
     copy(x, &r->method), copy(x, &r->host), copy(x, &r->target.path), copy(x, &r->target.query), copy(x, &r->request_id);
-    copy(x, &r->client), copy(x, &r->listener), copy(x, &r->limit_dry), copy(x, &r->plugin_open);
-    fgw_chain_end(x);
-    r->path_out = fgw_arena_dup(&r->arena, r->route ? fgw_l_text(r->seg, r->route->name) : FGW_STR(""));   /* from here on: the route's name */
+    copy(x, &r->client);
+    forget(x);
     fgw_msg_put(x->msg), fgw_msg_put(x->reply_msg);
     x->msg = x->reply_msg = NULL, r->msg = NULL;
-    r->route = NULL, r->seg = NULL, x->bound = NULL, x->states = NULL, x->nsteps = 0;
-    fgw_snapshot_unref(x->snap);
-    x->snap = NULL;
+}
+
+/* So may a stream whose answer has begun: what is new has come, and the old must not wait for it. */
+void fgw_exchanges_forget(struct fgw_worker *w)
+{
+    for (struct fgw_link *k = w->live.next; k != &w->live; k = k->next) {
+        struct fgw_exchange *x = fgw_container(k, struct fgw_exchange, live);
+        if (x->snap && x->snap != w->snap && x->rp == FGW_RP_BODY && !x->own_reply && !x->parked && !x->filters[0] && !x->filters[1] && !x->caller &&
+            fgw_list_empty(&x->children)) forget(x);
+    }
 }
 
 void fgw_exchange_log(struct fgw_exchange *x)

@@ -77,6 +77,7 @@ static void send_request(struct fgw_try *t)
     if (up) o.upgrade = fgw_head_value(&x->msg->head, up);
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
+    o.lasting = r->grpc;
     if (!o.target.p || !told) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return;

@@ -255,6 +255,7 @@ void fgw_worker_commit(struct fgw_worker *w, struct fgw_snapshot *s)
         const struct fgw_bound *b = fgw_snapshot_listener(s, l->id);
         if (b) listener_apply(l, b);
     }
+    fgw_exchanges_forget(w);
     if (old) fgw_snapshot_unref(old);
     fgw_worker_settle(w);
 }

@@ -66,6 +66,7 @@ static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, c
 {
     return fgw_stats_cell(w->shm, w->column, p->slot < FGW_SHM_STATS ? p->slot : 0);
 }
+void fgw_exchanges_forget(struct fgw_worker *w);             /* those that need no snapshot any more let go of old ones */
 void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 

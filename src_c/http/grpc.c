@@ -8,7 +8,7 @@ static const struct { const char *name, *number; } CODES[FGW_GRPC_CODES] = {
 
 const char *fgw_grpc_name(enum fgw_grpc_code c) { return c < FGW_GRPC_CODES ? CODES[c].name : NULL; }
 
-bool fgw_grpc_type(struct fgw_str v)
+static bool is_type(struct fgw_str v)
 {
     static const struct fgw_str type = {"application/grpc", 16};
     if (v.n < type.n || !fgw_str_ieq(fgw_str(v.p, type.n), type)) return false;
@@ -18,7 +18,7 @@ bool fgw_grpc_type(struct fgw_str v)
 bool fgw_grpc_call(const struct fgw_head *h)
 {
     const struct fgw_field *f = h->method == FGW_M_POST ? fgw_head_find(h, FGW_H_CONTENT_TYPE) : NULL;
-    return f && fgw_grpc_type(fgw_head_value(h, f));
+    return f && is_type(fgw_head_value(h, f));
 }
 
 /* ---- status ---- */

@@ -21,7 +21,6 @@ enum { FGW_GRPC_TIMEOUT_MAX = 9,         /* bytes of a time-out's text */
        FGW_GRPC_MESSAGE_MAX = 1024,      /* bytes of a text that is told */
        FGW_GRPC_FIELDS = 3 };
 
-bool fgw_grpc_type(struct fgw_str content_type);                         /* a call's, if the method is POST */
 bool fgw_grpc_call(const struct fgw_head *h);                            /* h: a request's, complete or not */
 static inline bool fgw_grpc_is(const struct fgw_head *h) { return h->known & FGW_H_BIT(CONTENT_TYPE) && fgw_grpc_call(h); }
 

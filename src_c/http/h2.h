@@ -1,8 +1,8 @@
 /* http/h2.h: HTTP/2 (RFC 9113) on nghttp2: a server codec and a client codec. Streams are sides; nothing above knows that they share a connection.
  *
  * server
- *   OPEN ──drain──► NOTICED ──a moment──► LEAVING ──last stream──► LINGER ──► CLOSED        OPEN.. ──fault──► LINGER (GOAWAY with its code)
- *   drain is in two steps (section 6.8): GOAWAY with the highest id, then, when what was on its way has come, GOAWAY with the last one taken.
+ *   OPEN ──drain──► NOTICED ──answered──► LEAVING ──last stream──► LINGER ──► CLOSED        OPEN.. ──fault──► LINGER (GOAWAY with its code)
+ *   drain is in two steps (section 6.8): GOAWAY with the highest id and a PING, then, when that is answered, GOAWAY with the last one taken.
  * client
  *   DIALING ─connected─► OPEN ─its SETTINGS─► (ready) ─GOAWAY, requests_max, close()─► no_more ─last stream─► LINGER ─► CLOSED
  *   The peer has shown that it speaks HTTP/2 before it gets a request. max is what it allows, at most `streams`, and follows its SETTINGS.

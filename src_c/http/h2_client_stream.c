@@ -72,6 +72,7 @@ void fgw_h2_client_bad(struct fgw_h2_stream *s, enum fgw_err why)
 struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why)
 {
     bool processed = s->h->conn.sent > s->mark, began = s->head_done || s->infos || s->m;
+    fgw_h2_client_of(s->h)->mux.no_more = true;        /* before anybody who is told asks again */
     if (s->in_end) return (struct fgw_fail){0};
     if (!why.code) why = fgw_fail(FGW_E_INTERNAL, FGW_BY_GATEWAY);
     if (s->head_done && (why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET)) why.code = FGW_E_UPSTREAM_TRUNCATED;
@@ -129,15 +130,6 @@ static size_t head_fields(const struct fgw_h2_stream *s, const struct fgw_out *o
     return n + fgw_h2_fields(o->fields, o->nfields, v + n);
 }
 
-static bool is_call(const struct fgw_out *o)
-{
-    for (uint32_t i = 0; i < o->nfields; i++) {
-        const struct fgw_out_field *f = &o->fields[i];
-        if (f->id == FGW_H_CONTENT_TYPE && !f->drop) return fgw_grpc_type(fgw_str(f->value, f->value_len)) && fgw_str_eq(o->method, FGW_STR("POST"));
-    }
-    return false;
-}
-
 static void send_head(struct fgw_side *side, const struct fgw_out *o)
 {
     struct fgw_h2_stream *s = fgw_h2_stream_of(side);
@@ -145,7 +137,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     char length[24];
     if (fgw_h2_mute(s) || s->out_head) return;
     bool body = o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
-    s->out_head = true, s->grpc = is_call(o);
+    s->out_head = true, s->grpc = o->lasting;
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN, s->left = o->length;
     if (!body) s->out_end = s->eof = true;

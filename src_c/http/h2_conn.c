@@ -205,6 +205,7 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
     (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     if (f->hd.type == NGHTTP2_HEADERS) h->head_ms = 0;
+    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
     if (f->hd.type == NGHTTP2_DATA && f->hd.length && f->hd.length <= f->data.padlen && !end && !fgw_h2_spend(h, FGW_H2_EMPTY))
         return fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM);
     if (s && f->hd.type == NGHTTP2_RST_STREAM) s->theirs = true;
@@ -254,6 +255,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *user
     struct fgw_h2_conn *h = user;
     (void)ng;
     if (f->hd.type == NGHTTP2_HEADERS) fgw_h2_refund(h);
+    if (f->hd.type == NGHTTP2_GOAWAY && h->state == FGW_H2_NOTICED) nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
     if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code && !h->fault) h->fault = FGW_E_H2_PROTOCOL, h->code = f->goaway.error_code;
     return 0;
 }

@@ -7,7 +7,6 @@
 #ifndef FGW_HTTP_H2_IMPL_H
 #define FGW_HTTP_H2_IMPL_H
 #include <nghttp2/nghttp2.h>
-#include "http/grpc.h"
 #include "http/h2.h"
 
 enum { FGW_H2_LOOK_MS = 500,             /* how often streams are looked over */
@@ -84,8 +83,7 @@ struct fgw_h2_stream {
     bool out_head, out_end, out_known, eof;    /* eof: nghttp2 has the end of our message */
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
-    bool released, closed, freed;
-    bool grpc;                       /* a call: our own answers are in its form, and either side may be silent for long */
+    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }

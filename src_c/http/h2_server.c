@@ -1,7 +1,8 @@
 /* Connections of clients: requests, drains, ends. What both roles share is in h2_conn.c. */
 #include "http/h2_impl.h"
+#include "http/grpc.h"
 
-enum { LAST_MS = 200, FRESH_MS = 500 };
+enum { NOTICE_MS = 1000 };               /* how long a client may take to answer the PING behind a notice of its end */
 
 static const struct fgw_demux_ops demux_ops;
 static struct fgw_h2_server *of(struct fgw_demux *d) { return fgw_container(d, struct fgw_h2_server, demux); }
@@ -58,13 +59,14 @@ static void leave_due(struct fgw_timer *t)
     else fgw_h2_leave(fgw_h2_server_of(h));
 }
 
+/* What was on its way has come when the PING behind the notice is answered (h2_conn.c sends it). */
 void fgw_h2_drain(struct fgw_h2_server *server)
 {
     struct fgw_h2_conn *h = &server->h;
     if (h->state != FGW_H2_OPEN) return;
     h->state = FGW_H2_NOTICED;
     nghttp2_submit_shutdown_notice(h->ng);
-    fgw_loop_timer(h->env->loop, &h->leave_timer, server->requests ? LAST_MS : FRESH_MS);
+    fgw_loop_timer(h->env->loop, &h->leave_timer, NOTICE_MS);
     fgw_h2_later(h);
 }
 

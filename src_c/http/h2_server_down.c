@@ -1,6 +1,7 @@
 /* What is sent to clients: heads, interim answers, the codec's own answers. */
 #include "http/h2_impl.h"
 #include "base/num.h"
+#include "http/grpc.h"
 #include "http/problem.h"
 
 enum { PSEUDO_MAX = 4 };

@@ -57,6 +57,7 @@ struct fgw_out {
     bool     no_body;                    /* a reply whose length is only told: HEAD, 304 */
     bool     close;                      /* the sender wants this connection ended after the message */
     bool     trailers;                   /* te: trailers is passed on */
+    bool     lasting;                    /* a call of gRPC: either direction may be silent for as long as a tunnel, and be slow */
 };
 /* The fields that may be passed on (hop-by-hop, Host and framing are left out), in order; out has room for nfields. Returns how many. */
 uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out);

@@ -113,7 +113,7 @@ static struct fgw_pipe *pipe_new(struct fgw_net *n)
 {
     struct fgw_pipe *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    *p = (struct fgw_pipe){.tp = {pipe_recv, pipe_send, pipe_shut, pipe_close, pipe_arm, NULL}, .net = n, .room = SIZE_MAX};
+    *p = (struct fgw_pipe){.tp = {pipe_recv, pipe_send, pipe_shut, pipe_close, pipe_arm, NULL, NULL}, .net = n, .room = SIZE_MAX};
     fgw_list_push(&n->pipes, &p->link);
     n->changes++;
     return p;

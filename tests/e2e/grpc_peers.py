@@ -1,9 +1,10 @@
+# ruff: noqa: E501
 """gRPC's own clients and servers (grpcio), with bytes for messages: nothing here is generated from a description."""
 
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -21,9 +22,9 @@ OPTIONS = (
 
 
 @contextlib.contextmanager
-def channel(address: str, *options: tuple[str, Any]) -> Iterator[grpc.Channel]:
-    """A connection of its own, in cleartext."""
-    made = grpc.insecure_channel(address, options=(*OPTIONS, ("grpc.enable_retries", 0), *options))
+def channel(address: str, *options: tuple[str, Any], again: bool = False) -> Iterator[grpc.Channel]:
+    """A connection of its own, in cleartext. `again`: what a server says it has not taken is sent once more, as ever."""
+    made = grpc.insecure_channel(address, options=(*OPTIONS, ("grpc.enable_retries", int(again)), *options))
     try:
         yield made
     finally:
@@ -41,11 +42,12 @@ def outcome(call: Any) -> tuple[grpc.StatusCode, str]:
 
 @contextlib.contextmanager
 def server(*handlers: grpc.GenericRpcHandler, address: str = "127.0.0.1:0", threads: int = 16,
-           credentials: grpc.ServerCredentials | None = None, options: tuple[tuple[str, Any], ...] = (),
-           **more: Any) -> Iterator[str]:
+           credentials: grpc.ServerCredentials | None = None, add: Callable[[grpc.Server], None] | None = None) -> Iterator[str]:
     """A gRPC server; its address."""
     pool = futures.ThreadPoolExecutor(threads)
-    made = grpc.server(pool, handlers=handlers, options=(*OPTIONS, ("grpc.so_reuseport", 0), *options), **more)
+    made = grpc.server(pool, handlers=handlers, options=(*OPTIONS, ("grpc.so_reuseport", 0)))
+    if add:
+        add(made)
     port = made.add_secure_port(address, credentials) if credentials else made.add_insecure_port(address)
     made.start()
     try:

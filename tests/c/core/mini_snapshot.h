@@ -207,6 +207,7 @@ static bool mini_trusts_loopback;        /* 127.0.0.0/8 is in trusted_proxies of
 
 /* `endpoints`: offset of the upstream's endpoint table in shared memory; 0: none. The segments' own order in root.segs is 0 routes,
  * 1 settings, 2 upstream, 3 TLS. */
+static uint32_t mini_up = 1;             /* the id of the next root's upstream */
 static bool mini_trusts;                 /* the next root's trusted_proxies: 127.0.0.0/8 and 10.0.0.0/8 */
 static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint64_t endpoints, uint64_t generation, uint8_t log_format)
 {
@@ -220,7 +221,7 @@ static inline uint64_t mini_root(struct mini_snapshot *s, uint32_t routes, uint6
                                                                      .route_slots = {slots, routes}, .settings_seg = 1,
                                                                      .tls_seg = s->tls_hash ? 4 : 0, .tls_slot = routes + 2};
     *(struct fgw_l_upstream_ref *)mini_at(g, u) =
-        (struct fgw_l_upstream_ref){.name = mini_text(g, "up"), .seg = 2, .id = 1, .endpoints = endpoints, .slot = routes + 1};
+        (struct fgw_l_upstream_ref){.name = mini_text(g, "up"), .seg = 2, .id = mini_up, .endpoints = endpoints, .slot = routes + 1};
     uint32_t trusted = mini_room(g, 2 * sizeof(struct fgw_l_cidr));
     struct fgw_l_cidr *t = mini_at(g, trusted);
     t[0] = (struct fgw_l_cidr){.lo = 0xffff7f000000, .bits = 104}, t[1] = (struct fgw_l_cidr){.lo = 0xffff0a000000, .bits = 104};

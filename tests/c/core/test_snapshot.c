@@ -96,6 +96,77 @@ TEST(a_tunnel_does_not_hold_a_snapshot)
     engine_stop(&e);
 }
 
+/* A configuration that does not know the upstream any more. */
+static struct fgw_snapshot *without(struct engine *e, struct mini_snapshot **keep)
+{
+    mini_up = 2;
+    struct fgw_snapshot *s = prepared(e, ROUTES, 2, 2, keep);
+    mini_up = 1;
+    return s;
+}
+
+TEST(a_tunnel_outlives_its_upstreams_name)
+{
+    struct engine e;
+    struct mini_snapshot *keep;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    int o = origin(&e);
+    HEAR(&e, o, "\r\n\r\n");
+    say(&e, o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    HEAR(&e, c, "\r\n\r\n");
+    fgw_worker_commit(e.w, without(&e, &keep));
+    say(&e, c, "ping");
+    HEAR(&e, o, "ping");
+    close(c), close(o);
+    turn(&e, 8);
+    EQ(live(&e).pools, 1);
+    lines(&e);
+    GOT(&e, "\"upstream\":\"up\"");
+    free(keep);
+    engine_stop(&e);
+}
+
+/* A stream of a call may go on for days; what a new configuration has no use for must not wait for it. */
+TEST(a_call_whose_answer_has_begun_lets_go_of_the_old_snapshot)
+{
+    struct engine e;
+    struct mini_snapshot *keep;
+    engine_start(&e);
+    int c = client(&e);
+    say(&e, c, "POST /p/M?a=b HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    int o = origin(&e), d = client(&e);
+    HEAR(&e, o, "1\r\na\r\n");
+    say(&e, d, "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");      /* a body filter reads its settings */
+    int q = origin(&e);
+    HEAR(&e, q, "a");
+    say(&e, q, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    HEAR(&e, d, "X");
+    fgw_worker_commit(e.w, prepared(&e, ROUTES, 2, 2, &keep));
+    EQ(live(&e).snapshots, 2);                         /* its answer has not begun: a retry would need it */
+    say(&e, o, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    HEAR(&e, c, "x\r\n");
+    say(&e, q, "0\r\n\r\n");
+    HEAR(&e, d, "0\r\n\r\n");
+    free(keep);
+    fgw_worker_commit(e.w, without(&e, &keep));
+    EQ(live(&e).snapshots, 1);
+    say(&e, c, "1\r\nb\r\n0\r\n\r\n");
+    HEAR(&e, o, "0\r\n\r\n");
+    say(&e, o, "1\r\ny\r\n0\r\ngrpc-status: 0\r\n\r\n");
+    HEAR(&e, c, "grpc-status: 0\r\n\r\n");
+    close(c), close(d), close(o), close(q);
+    turn(&e, 8);
+    lines(&e);
+    GOT(&e, "\"target\":\"/p/M?a=b\"");
+    GOT(&e, "\"route\":\"p\",\"listener\":\"front\",\"upstream\":\"up\"");
+    GOT(&e, "\"user_agent\":\"me\"");
+    GOT(&e, "\"grpc_status\":0");
+    free(keep);
+    engine_stop(&e);
+}
+
 static const struct mini_route WITH_REGEX[] = {
     {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "slow", .regex = "/(a+)+", .to = FGW_TO_STATIC, .status = 200, .text = "slow"},

@@ -214,6 +214,31 @@ TEST(the_end_of_the_connection_means_something_else_to_each_stream)
     }
 }
 
+static void asks_again(struct fgw_side *s, struct fgw_fail why, bool processed)
+{
+    OK(p.mux->no_more);                         /* whoever asks again in the same breath asks elsewhere */
+    ask_on_abort(s, why, processed);
+}
+
+TEST(when_it_ends_it_takes_no_more_before_anybody_is_told)
+{
+    struct fgw_side_up up = ask_up;
+    up.on_abort = asks_again;
+    for (int how = 0; how < 3; how++) {
+        up_start();
+        fetch(1), fetch(2);
+        asks[1].side->up = asks[2].side->up = &up;
+        if (how == 0) p.w->eof = true;
+        if (how == 1) p.w->reset = true;
+        if (how == 2) frame(F_PING, 0, 1, "12345678", 8);
+        play_turn(&p);
+        OK(mux_gone_ && !asks[1].side && !asks[2].side);
+        forget();
+        play_wait(&p, 10);
+        up_stop();
+    }
+}
+
 TEST(a_fault_ends_the_connection_with_goaway_and_all_that_is_open)
 {
     static const struct { const char *name; int type, flags; uint32_t id; const char *body; size_t n; unsigned code; } bad[] = {

@@ -258,6 +258,26 @@ TEST(an_answer_that_stalls)
     up_stop();
 }
 
+/* Neither side of a call need say anything for long; a byte in either direction is life, and none at all ends it as it ends a tunnel. */
+TEST(an_answer_to_a_call_may_be_silent)
+{
+    h2_set();
+    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500, p.lim.tunnel_idle_ms = 60000;
+    up_dial(), up_hello(100), SAW(&p, "ready 8|");
+    send_out(1, REQUEST(.method = FGW_STR("POST"), .len = FGW_LEN_UNKNOWN, .lasting = true));
+    play_turn(&p), said();
+    answer(1, 0, ":status=200");
+    play_wait(&p, 40000);
+    push_body(1, "abc", 3), play_turn(&p);
+    SAID("DATA 1 abc|");
+    play_wait(&p, 40000);
+    SAW(&p, "1 head 200|");
+    play_wait(&p, 30000);
+    SAW(&p, "1 abort upstream_idle|room 0/8|");
+    SAID("RST 1 8|");
+    up_stop();
+}
+
 TEST(given_up_by_its_user_it_is_cancelled)
 {
     up_start();

@@ -243,7 +243,7 @@ TEST(an_idle_connection_and_an_old_one)
     h2_come(), h2_hello();
     ask(1, ES, GET);
     play_wait(&p, 5600);
-    SAID("GOAWAY 2147483647 0|");
+    SAID("GOAWAY 2147483647 0|PING|");
     reply(204, "");
     h2_stop();
 }

@@ -62,13 +62,15 @@ TEST(a_drain_is_in_two_steps_and_takes_what_is_on_its_way)
     h2_start();
     ask(1, ES, GET);
     q.server->demux.ops->drain(&q.server->demux), play_turn(&p);
-    SAID("GOAWAY 2147483647 0|");
+    SAID("GOAWAY 2147483647 0|PING|");
     struct fgw_side *first = p.side;
     ask(3, ES, GET);                                 /* sent before the client heard */
     forget();
     reply(200, "3");
     SAID("HEADERS 3 :status=200 content-length=1|DATA 3 3 END|");
-    play_wait(&p, 250);
+    play_wait(&p, 500);
+    SAID("");
+    frame(F_PING, 1, 0, "\0\0\0\0\0\0\0\0", 8), play_turn(&p);       /* it has heard, and what it sent before is here */
     SAID("GOAWAY 3 0|");
     ask(5, ES, GET);
     SAW(&p, "");
@@ -97,8 +99,8 @@ TEST(the_last_request_a_connection_may_have_begins_the_drain)
     p.lim.requests_max = 2;
     h2_come(), h2_hello();
     ask(1, ES, GET), reply(204, ""), ask(3, ES, GET), reply(204, "");
-    SAID("HEADERS 1 :status=204 END|GOAWAY 2147483647 0|HEADERS 3 :status=204 END|");
-    play_wait(&p, 250);
+    SAID("HEADERS 1 :status=204 END|GOAWAY 2147483647 0|PING|HEADERS 3 :status=204 END|");
+    play_wait(&p, 1100);                             /* it does not answer: not for ever */
     SAID("GOAWAY 3 0|");
     OK(p.w->shut);
     h2_stop();

@@ -1,6 +1,6 @@
 /* Members that come and go, settings, the end. */
 #include "upstream/pool.c"
-#include "upstream/pool_play.h"
+#include "upstream/muxes.h"
 
 /* ---- membership ---- */
 TEST(an_endpoint_that_left_gives_up_its_idle_connections_at_once_and_the_others_when_they_come_back)
@@ -139,6 +139,92 @@ TEST(settings_that_change_are_followed)
     EQ(pool->limits.head.max_fields, FGW_FIELDS_MAX);
     fetch(&a, 'a'), give_back(&a);
     EQ(env.open, 0);                     /* one request a connection */
+    end();
+}
+
+/* ---- how connections are made ---- */
+TEST(another_protocol_is_for_new_connections_and_the_old_ones_are_used_no_more)
+{
+    muxes("1", 4);
+    pool->protocol = FGW_PROTO_H1;
+    get(&a, 'a'), get(&b, 'b'), get(&c, 'c'), mux_open_up(0, 2);         /* a and b; c has no place */
+    mux_open_up(1, 2);
+    lets_go(&c);
+    SAW("a... b... c... a:1 b:1w c:1 ");
+    EQ(env.idle, 1);
+    fgw_pool_transport(pool, NULL, FGW_PROTO_H1);            /* nothing has changed */
+    OK(fakes[0].there && fakes[1].there && pool->dialer == &fake_dialer);
+    fgw_pool_transport(pool, NULL, FGW_PROTO_H2);
+    OK(pool->dialer == &fgw_dial_h2 && pool->eps[0]->places == 4);
+    pool->dialer = &fake_dialer;
+    OK(!fakes[1].there && fakes[0].there && fakes[0].m.no_more);
+    EQ(env.idle, 0);
+    get(&c, 'c');
+    mux_open_up(2, 2);
+    SAW("c... c:1 ");
+    OK(c.lease.conn->mux == &fakes[2].m);
+    lets_go(&a);
+    OK(fakes[0].there);
+    lets_go(&b);
+    OK(!fakes[0].there);
+    fgw_pool_transport(pool, NULL, FGW_PROTO_AUTO);
+    OK(pool->dialer == &fgw_dial_auto);
+    fgw_pool_transport(pool, NULL, FGW_PROTO_H1);
+    OK(pool->dialer == &fgw_dial_h1 && pool->eps[0]->places == 1);
+    lets_go(&c);
+    OK(!fakes[2].there);
+    end();
+}
+
+TEST(who_waits_for_a_dial_of_the_old_kind_dials_anew_and_that_counts_for_nothing)
+{
+    muxes("1", 4);
+    pool->protocol = FGW_PROTO_H1, pool->set.retry_connect = 0;
+    get(&a, 'a'), get(&b, 'b');
+    EQ(nfakes, 1);
+    pool->set.max_connections = 0;       /* so that the transport's own dialer is not asked */
+    fgw_pool_transport(pool, NULL, FGW_PROTO_H2);
+    OK(!fakes[0].there);
+    EQ(pool->dialing, 0);
+    pool->dialer = &fake_dialer, pool->set.max_connections = 8;
+    get(&c, 'c');
+    EQ(nfakes, 2);
+    mux_open_up(1, 4);
+    SAW("a... b... c... a:1 b:1w c:1w ");
+    lets_go(&a), lets_go(&b), lets_go(&c);
+    end();
+}
+
+TEST(an_endpoint_that_left_keeps_what_is_asked_of_it_and_nothing_else)
+{
+    muxes("1", 4);
+    get(&a, 'a'), get(&b, 'b'), mux_open_up(0, 4);
+    members("2");
+    fgw_pool_refresh(pool);
+    OK(fakes[0].there && fakes[0].m.no_more);
+    get(&c, 'c');
+    mux_open_up(1, 4);
+    SAW("a... b... a:1 b:1w c... c:2 ");
+    lets_go(&a);
+    OK(fakes[0].there);
+    lets_go(&b);
+    OK(!fakes[0].there);
+    lets_go(&c);
+    end();
+}
+
+TEST(cut_with_several_at_work)
+{
+    muxes("1", 4);
+    get(&a, 'a'), get(&b, 'b'), mux_open_up(0, 4);
+    fgw_pool_cut(pool);
+    OK(fakes[0].there);
+    get(&c, 'c');                        /* not on that one */
+    EQ(nfakes, 2);
+    mux_open_up(1, 4);
+    lets_go(&a), lets_go(&b);
+    OK(!fakes[0].there);
+    lets_go(&c);
     end();
 }
 

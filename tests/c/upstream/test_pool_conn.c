@@ -1,6 +1,6 @@
 /* Connections: warm ones, dials, whom a dead endpoint is told to. */
 #include "upstream/pool_conn.c"
-#include "upstream/pool_play.h"
+#include "upstream/muxes.h"
 
 /* ---- warm ones ---- */
 TEST(the_connection_used_last_is_used_next)
@@ -359,6 +359,80 @@ TEST(a_retry_of_a_full_pool_waits_for_the_dead_ones_place)
     a.w->reset = true, turn();
     SAW("a... a:1 b... a-upstream_reset b:1 ");
     put(&a), give_back(&b);
+    end();
+}
+
+/* ---- connections for several at once ---- */
+TEST(idle_is_what_nothing_is_asked_of)
+{
+    muxes("1", 4);
+    pool->set.idle_ms = 10000, pool->set.max_idle = 1;
+    get(&a, 'a'), get(&b, 'b'), mux_open_up(0, 4);
+    passes(20000);
+    OK(fakes[0].there);
+    lets_go(&a);
+    passes(20000);                       /* b is still there */
+    OK(fakes[0].there);
+    EQ(env.idle, 0);
+    lets_go(&b);
+    EQ(env.idle, 1);
+    passes(9999);
+    OK(fakes[0].there);
+    passes(1);
+    OK(!fakes[0].there);
+    EQ(env.open, 0);
+    end();
+}
+
+TEST(only_unused_ones_are_too_many)
+{
+    muxes("1", 1);
+    pool->set.max_idle = 1;
+    get(&a, 'a'), get(&b, 'b'), get(&c, 'c');
+    for (int i = 0; i < 3; i++) mux_open_up(i, 1);
+    fakes[0].m.max = 2, fakes[0].m.user->on_room(&fakes[0].m);           /* in use, and the oldest with room */
+    fgw_lease_put(&b.lease), fgw_lease_put(&c.lease);
+    mux_tell();                          /* the newer of the two stays */
+    EQ(env.idle, 1);
+    OK(fakes[0].there && !fakes[1].there && fakes[2].there);
+    lets_go(&a);
+    EQ(env.idle, 1);
+    OK(!fakes[0].there && fakes[2].there);  /* it was opened before */
+    end();
+}
+
+static struct fgw_mux *other_made(struct fgw_pool *p, struct fgw_conn *conn, const struct fgw_mux_user *user)
+{
+    (void)conn;
+    struct fgw_mux *m = fake_dial(p, NULL, user);
+    m->max = 1;
+    return m;
+}
+static const struct fgw_dialer either = {"either", fake_dial, other_made}, neither = {"neither", fake_dial, NULL};
+
+TEST(a_connection_that_turns_out_to_speak_another_protocol_goes_on_with_that)
+{
+    muxes("1", 4);
+    pool->dialer = &either;
+    get(&a, 'a'), get(&b, 'b');
+    EQ(nfakes, 1);
+    OK(fakes[0].m.user->other(&fakes[0].m, NULL));
+    fakes[0].there = false;              /* fakes[1] is in its place; b dials its own */
+    SAW("a... b... a:1 ");
+    EQ(nfakes, 3);
+    EQ(env.open, 2);
+    EQ(pool->eps[0]->places, 1);
+    mux_open_up(2, 4);
+    SAW("b:1 ");
+    lets_go(&a), lets_go(&b);
+    pool->dialer = &neither;
+    a.lease.fresh = true;
+    get(&a, 'a');
+    OK(!fakes[3].m.user->other(&fakes[3].m, NULL));
+    mux_end(3, FGW_E_UPSTREAM_NOT_H2);
+    OK(strstr(said, "(ep1 upstream_not_http2)") != NULL);
+    put(&a);
+    nsaid = 0;
     end();
 }
 

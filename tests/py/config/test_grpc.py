@@ -8,14 +8,14 @@ from fastgw.config.load import loads
 
 HEAD = """
 listeners: {{web: {{bind: "127.0.0.1:8080"{web}}}, other: {{bind: "127.0.0.1:8081"}}}}
-upstreams: {{u: {{endpoints: ["127.0.0.1:1"]}}}}
+upstreams: {{u: {{endpoints: ["127.0.0.1:1"]{up}}}}}
 routes:
   r: {{match: {{prefix: /a.B{match}}}, grpc: {grpc}, {more} to: u}}
 """
 
 
-def said(web: str = "", match: str = "", more: str = "", grpc: str = "true") -> list[str]:
-    text = HEAD.format(web=web, match=match, more=more, grpc=grpc)
+def said(web: str = "", match: str = "", more: str = "", grpc: str = "true", up: str = ", protocol: h2") -> list[str]:
+    text = HEAD.format(web=web, match=match, more=more, grpc=grpc, up=up)
     return [f"{w.path}: {w.message}" for w in loads(text).warnings]
 
 
@@ -33,3 +33,10 @@ def test_a_route_whose_listeners_speak_no_http2(grpc: str) -> None:
     found = said(web=", http2: false", more="listeners: web,", grpc=grpc)
     text = "routes.r.grpc: no call ever arrives: gRPC is spoken over HTTP/2, and no listener here serves it"
     assert found == ([text] if grpc == "true" else [])
+
+
+def test_a_route_whose_upstream_is_spoken_to_by_http1() -> None:
+    text = "routes.r.to: servers of gRPC speak HTTP/2, and to `u` HTTP/1.1 is spoken"
+    assert said(up="") == said(up=", protocol: h1") == [text]
+    assert said(up=", tls: {}, protocol: auto") == []
+    assert said(up="", grpc="false") == []
