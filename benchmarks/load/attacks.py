@@ -31,7 +31,7 @@ from benchmarks.load import proc, tools
 from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS
 
 CONNECTIONS = 16
-GROWTH_MIB = 144  # of the worker: for each of pool.max_connections answers held two windows of 64 KiB, and its request
+GROWTH_MIB = 192  # of the worker: three input blocks of 64 KiB for each of pool.max_connections answers held
 SLOWEST_MS = 2000  # of a neighbour's answer: two starved cores, not a wall time promise
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONT = range(10)
