@@ -13,7 +13,8 @@
  *          64 KiB wait in the conn; DATA leaves as references of the spans it was given, not as copies.
  * Guards   what a peer may make us do for nothing is counted (h2_guard.c): resets, control frames, empty frames, continuations, header
  *          bytes. Past its limit the connection ends with GOAWAY ENHANCE_YOUR_CALM and its own word in the log.
- * Not here push is never made; the priorities of RFC 7540 are switched off, those of RFC 9218 are nghttp2's; CONNECT is refused.
+ * Tunnels  extended CONNECT for WebSocket (RFC 8441) is to those above what HTTP/1.1 asks by Upgrade (h2_tunnel.c); plain CONNECT is refused.
+ * Not here push is never made; the priorities of RFC 7540 are switched off, those of RFC 9218 are nghttp2's.
  * Memory   connections and streams from slabs; nghttp2's own from fgw_h2_memory: slabs for what is small, all of it counted.
  * Thread   one. */
 #ifndef FGW_HTTP_H2_H

@@ -1,5 +1,5 @@
 /* A connection of either role: streams, input, output, ends. What the roles do with it is in h2_server.c and h2_client.c. */
-#include "http/h2_impl.h"
+#include "http/h2_tunnel.h"
 
 enum { DISCARD_MAX = 256 << 10 };
 
@@ -46,7 +46,7 @@ void fgw_h2_stream_free(struct fgw_h2_stream *s)
     s->freed = true;
     if (h->heading == s) h->heading = NULL;
     fgw_link_remove(&s->link), fgw_link_remove(&s->stir);
-    fgw_buf_clear(&h->env->loop->bufs, &s->out);
+    fgw_buf_clear(&h->env->loop->bufs, &s->out), fgw_buf_clear(&h->env->loop->bufs, &s->early);
     fgw_msg_put(s->m), s->m = NULL;
     if (s->trailers) fgw_block_unref(s->trailers), s->trailers = NULL;
     h->nstreams--;
@@ -142,6 +142,7 @@ static void stirred(struct fgw_h2_conn *h)
             h->role->bad(s, (enum fgw_err)s->failed);
             continue;
         }
+        if (s->connect) fgw_h2_tunnel_run(s);
         if (s->eof && s->released && !s->in_end && !s->closed) fgw_h2_reset(s, NGHTTP2_NO_ERROR);
         if (room && s->side.up) s->side.up->on_room(&s->side, room);
     }
@@ -182,13 +183,15 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
 void fgw_h2_in_end(struct fgw_h2_stream *s)
 {
     s->in_end = true;
+    if (fgw_h2_tunnel_waits(s)) return;                /* told with what is held */
+    s->in_told = true;
     if (s->side.up) s->side.up->on_end(&s->side);
     else if (s->eof) fgw_h2_stir(s);
 }
 
 static void trailers(struct fgw_h2_stream *s)
 {
-    enum fgw_err e = fgw_h2_trailers_end(s);
+    enum fgw_err e = s->connect ? FGW_E_BAD_REQUEST : fgw_h2_trailers_end(s);        /* section 8.5: DATA and nothing else */
     struct fgw_msg *m = s->m;
     s->m = NULL;
     if (!e && s->side.up && !s->discard && m->head.nfields) s->side.up->on_trailers(&s->side, m);
@@ -205,7 +208,6 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
     (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     if (f->hd.type == NGHTTP2_HEADERS) h->head_ms = 0;
-    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
     if (f->hd.type == NGHTTP2_DATA && f->hd.length && f->hd.length <= f->data.padlen && !end && !fgw_h2_spend(h, FGW_H2_EMPTY))
         return fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM);
     if (s && f->hd.type == NGHTTP2_RST_STREAM) s->theirs = true;
@@ -232,7 +234,9 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     s->expect = false;
     s->got += n, s->held += n;
     s->read_ms = fgw_h2_now(h);
-    s->side.up->on_body(&s->side, (struct fgw_span){b, (uint32_t)((const char *)p - b->data), (uint32_t)n});
+    struct fgw_span bytes = {b, (uint32_t)((const char *)p - b->data), (uint32_t)n};
+    if (!fgw_h2_tunnel_waits(s)) s->side.up->on_body(&s->side, bytes);
+    else if (!fgw_h2_tunnel_hold(s, bytes)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 

@@ -64,7 +64,7 @@ static void look_call(struct fgw_h2_stream *s, uint64_t now)
 static void look_in(struct fgw_h2_stream *s, uint64_t now)
 {
     const struct fgw_h1_limits *lim = s->h->lim;
-    if (s->in_end || !s->head_done || s->discard || s->expect || !s->side.up) return;
+    if (s->in_end || s->connect || !s->head_done || s->discard || s->expect || !s->side.up) return;
     if (s->grpc) {
         look_call(s, now);
         return;

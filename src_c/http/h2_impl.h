@@ -65,6 +65,7 @@ struct fgw_h2_stream {
     struct fgw_job dead;
     struct fgw_msg *m;               /* being built: head or trailers */
     struct fgw_buf out;              /* body bytes nghttp2 has not taken */
+    struct fgw_buf early;            /* of a tunnel that is not open yet */
     struct fgw_block *trailers;      /* ntrailers nghttp2_nv and their texts */
     uint64_t room;                   /* taken, and not yet told */
     uint64_t left;                   /* still owed of a known length */
@@ -77,11 +78,13 @@ struct fgw_h2_stream {
     int32_t id;                      /* client: 0 until the head is sent */
     uint8_t refuse;                  /* enum fgw_err: what is wrong with the head */
     uint8_t scheme;                  /* 0 not seen, 1 http or https, 2 another */
+    uint8_t protocol;                /* enum fgw_h2_protocol (h2_tunnel.h): what an extended CONNECT asks for */
     uint8_t failed;                  /* client: enum fgw_err, to be told with the next output */
     uint8_t infos;                   /* client: interim answers */
     bool head_done, head_request, expect, in_end;
     bool out_head, out_end, out_known, eof;    /* eof: nghttp2 has the end of our message */
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
+    bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
     bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
 };
@@ -157,23 +160,6 @@ void fgw_h2_credit(struct fgw_side *side, uint64_t n);
 void fgw_h2_stop_reading(struct fgw_side *side, enum fgw_err why);
 ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
 int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
-
-/* ---- towards clients: h2_server.c, h2_server_head.c, h2_server_down.c ---- */
-struct fgw_h2_server {
-    struct fgw_h2_conn h;
-    struct fgw_demux demux;
-    uint32_t requests;
-};
-static inline struct fgw_h2_server *fgw_h2_server_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_server, h); }
-extern const struct fgw_side_down fgw_h2_server_down;
-struct fgw_h2_stream *fgw_h2_stream_new(struct fgw_h2_conn *h, int32_t id);      /* NULL: no memory */
-int  fgw_h2_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user);
-enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end);         /* of m: what is wrong with it as a whole; its body's length */
-void fgw_h2_refuse(struct fgw_h2_stream *s, enum fgw_err why);           /* tell who is bound, or the owner, and answer in its place. Up-call context */
-void fgw_h2_leave(struct fgw_h2_server *server);                         /* the second step at once */
-void fgw_h2_drain(struct fgw_h2_server *server);
-size_t fgw_h2_server_size(void);
 
 /* ---- towards upstreams: h2_client.c, h2_client_stream.c ---- */
 struct fgw_h2_client {
