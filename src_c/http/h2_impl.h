@@ -49,12 +49,10 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     struct fgw_timer timer;              /* looks over all streams while there are any; else the role's */
     struct fgw_timer leave_timer;        /* between the two steps of a drain; then lingering */
     struct fgw_link streams, stirred;    /* stirred: those with something to be told or done after output */
-    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks a stream up by number for each field otherwise */
+    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks up by number */
     struct fgw_h2_guard guard;
-    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
-    uint64_t discarded;
-    uint32_t nstreams;
-    uint32_t code;                       /* of the GOAWAY that a fault of the peer asks for */
+    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms, discarded;   /* head_ms: when the header block at hand began; 0: none */
+    uint32_t nstreams, code;             /* code: of the GOAWAY that a fault of the peer asks for */
     uint8_t state, fault;                /* enum fgw_h2_state; enum fgw_err */
     bool settled, looking;               /* the peer's SETTINGS came; the timer is the streams' */
     bool receiving;                      /* within nghttp2's input: a fault can stop it there */
@@ -97,15 +95,6 @@ static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
 }
-static inline struct fgw_h2_stream *fgw_h2_stream_at(const struct fgw_h2_conn *h, int32_t id)
-{
-    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
-}
-static inline void fgw_h2_unbind(struct fgw_h2_stream *s)                /* nghttp2 shall not name it any more */
-{
-    if (s->h->heading == s) s->h->heading = NULL;
-    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
-}
 static inline void fgw_h2_stir(struct fgw_h2_stream *s)
 {
     if (!fgw_link_in(&s->stir)) fgw_list_push(&s->h->stirred, &s->stir);
@@ -115,8 +104,7 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
-/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies values, and names that are
- * not ours, which it folds to lower case. */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (8.2.2); v has room for n. Values are copied, names folded or ours. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
 static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)   /* name: lower case, and there for ever */
 {
@@ -132,6 +120,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
 void fgw_h2_conn_unmake(struct fgw_h2_conn *h);                          /* one that never began */
 nghttp2_session_callbacks *fgw_h2_callbacks(void);                       /* those that both roles have; NULL: no memory */
 void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s);
+void fgw_h2_unbind(struct fgw_h2_stream *s);                             /* nghttp2 shall not name it any more */
 void fgw_h2_stream_free(struct fgw_h2_stream *s);                        /* closed and released: memory goes at settle */
 void fgw_h2_abort_up(struct fgw_h2_stream *s, struct fgw_fail why);      /* processed unless why.retry_safe */
 void fgw_h2_streams_abort(struct fgw_h2_conn *h, struct fgw_fail why);
