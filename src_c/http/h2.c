@@ -80,6 +80,7 @@ bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_
 void fgw_h2_env_fini(struct fgw_h2_env *e)
 {
     FGW_CHECK(e->memory.bytes == 0);
+    if (e->heads) fgw_block_unref(e->heads), e->heads = NULL;
     nghttp2_session_callbacks_del(e->callbacks), nghttp2_session_callbacks_del(e->client_callbacks);
     nghttp2_option_del(e->option);
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);

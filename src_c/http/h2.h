@@ -42,6 +42,8 @@ struct fgw_h2_env {                  /* one a worker */
     struct fgw_h2_memory memory;
     struct nghttp2_session_callbacks *callbacks, *client_callbacks;
     struct nghttp2_option *option;
+    struct fgw_block *heads;         /* where header blocks are put together, one behind the other; one reference held here */
+    uint32_t heads_fill;
 };
 bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1);     /* false: no memory; fini is due all the same */
 void fgw_h2_env_fini(struct fgw_h2_env *e);

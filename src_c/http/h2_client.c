@@ -1,5 +1,5 @@
 /* Connections to upstreams: dial, settings, places, ends. Their streams are in h2_client_stream.c; what both roles share in h2_conn.c. */
-#include "http/h2_impl.h"
+#include "http/h2_client_impl.h"
 #include <errno.h>
 #include "io/tls.h"
 

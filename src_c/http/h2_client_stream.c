@@ -1,4 +1,5 @@
 /* One request to an upstream and its answer, as a stream. */
+#include "http/h2_client_impl.h"
 #include "http/h2_tunnel.h"
 #include "base/num.h"
 #include "http/websocket.h"
@@ -92,7 +93,7 @@ struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why)
 static struct fgw_fail why_closed(const struct fgw_h2_stream *s, uint32_t code)
 {
     bool fresh = s->mark == UINT64_MAX, began = s->head_done || s->infos;
-    struct fgw_fail why = fgw_fail(FGW_E_UPSTREAM_REFUSED, FGW_BY_UPSTREAM);
+    struct fgw_fail why = fgw_fail(s->theirs ? FGW_E_UPSTREAM_REFUSED : FGW_E_UPSTREAM_GOAWAY, FGW_BY_UPSTREAM);
     why.retry_safe = true;
     if (s->ours) return fgw_fail(FGW_E_CANCELLED, FGW_BY_GATEWAY);
     if (fresh || (code == NGHTTP2_REFUSED_STREAM && !began)) return why;
@@ -148,7 +149,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     bool websocket = fgw_ws_is(o->upgrade);
     s->connect = websocket && nghttp2_session_get_remote_settings(s->h->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
     bool body = s->connect || o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
-    s->out_head = true, s->grpc = o->lasting;
+    s->out_head = true;
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN && !s->connect, s->left = o->length;
     if (!body) s->out_end = s->eof = true;

@@ -4,6 +4,11 @@
 enum { DISCARD_MAX = 256 << 10 };
 
 /* ---- streams ---- */
+static struct fgw_h2_stream *stream_at(const struct fgw_h2_conn *h, int32_t id)
+{
+    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
+}
+
 void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
 {
     fgw_list_push(&h->streams, &s->link);
@@ -13,6 +18,12 @@ void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
         h->looked_ms = fgw_h2_now(h);
         fgw_loop_timer(h->env->loop, &h->timer, FGW_H2_LOOK_MS);
     }
+}
+
+void fgw_h2_unbind(struct fgw_h2_stream *s)
+{
+    if (s->h->heading == s) s->h->heading = NULL;
+    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
 }
 
 static void stream_dead(struct fgw_job *j)
@@ -192,7 +203,7 @@ static void trailers(struct fgw_h2_stream *s)
 int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = f->hd.stream_id ? fgw_h2_stream_at(h, f->hd.stream_id) : NULL;
+    struct fgw_h2_stream *s = f->hd.stream_id ? stream_at(h, f->hd.stream_id) : NULL;
     bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
     (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
@@ -209,7 +220,7 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = fgw_h2_stream_at(h, id);
+    struct fgw_h2_stream *s = stream_at(h, id);
     (void)flags;
     nghttp2_session_consume_connection(ng, n);
     if (!s || !s->side.up || s->discard) return 0;

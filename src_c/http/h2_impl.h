@@ -49,12 +49,10 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     struct fgw_timer timer;              /* looks over all streams while there are any; else the role's */
     struct fgw_timer leave_timer;        /* between the two steps of a drain; then lingering */
     struct fgw_link streams, stirred;    /* stirred: those with something to be told or done after output */
-    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks a stream up by number for each field otherwise */
+    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks up by number */
     struct fgw_h2_guard guard;
-    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
-    uint64_t discarded;
-    uint32_t nstreams;
-    uint32_t code;                       /* of the GOAWAY that a fault of the peer asks for */
+    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms, discarded;   /* head_ms: when the header block at hand began; 0: none */
+    uint32_t nstreams, code;             /* code: of the GOAWAY that a fault of the peer asks for */
     uint8_t state, fault;                /* enum fgw_h2_state; enum fgw_err */
     bool settled, looking;               /* the peer's SETTINGS came; the timer is the streams' */
     bool receiving;                      /* within nghttp2's input: a fault can stop it there */
@@ -88,7 +86,7 @@ struct fgw_h2_stream {
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
     bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
-    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
+    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
@@ -96,15 +94,6 @@ static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop
 static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
-}
-static inline struct fgw_h2_stream *fgw_h2_stream_at(const struct fgw_h2_conn *h, int32_t id)
-{
-    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
-}
-static inline void fgw_h2_unbind(struct fgw_h2_stream *s)                /* nghttp2 shall not name it any more */
-{
-    if (s->h->heading == s) s->h->heading = NULL;
-    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
 }
 static inline void fgw_h2_stir(struct fgw_h2_stream *s)
 {
@@ -115,8 +104,7 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
-/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies values, and names that are
- * not ours, which it folds to lower case. */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (8.2.2); v has room for n. Values are copied, names folded or ours. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
 static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)   /* name: lower case, and there for ever */
 {
@@ -132,6 +120,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
 void fgw_h2_conn_unmake(struct fgw_h2_conn *h);                          /* one that never began */
 nghttp2_session_callbacks *fgw_h2_callbacks(void);                       /* those that both roles have; NULL: no memory */
 void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s);
+void fgw_h2_unbind(struct fgw_h2_stream *s);                             /* nghttp2 shall not name it any more */
 void fgw_h2_stream_free(struct fgw_h2_stream *s);                        /* closed and released: memory goes at settle */
 void fgw_h2_abort_up(struct fgw_h2_stream *s, struct fgw_fail why);      /* processed unless why.retry_safe */
 void fgw_h2_streams_abort(struct fgw_h2_conn *h, struct fgw_fail why);
@@ -172,24 +161,6 @@ void fgw_h2_stop_reading(struct fgw_side *side, enum fgw_err why);
 ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
 int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
 
-/* ---- towards upstreams: h2_client.c, h2_client_stream.c ---- */
-struct fgw_h2_client {
-    struct fgw_h2_conn h;
-    struct fgw_mux mux;
-    struct fgw_job opening;              /* over memory: the dial comes through at settle */
-    struct fgw_h2_stream *spare;         /* what open gives next, so that it never fails */
-    uint32_t requests, peer_max;         /* peer_max: streams that the peer allows */
-    bool ready, told, roomy;             /* on_ready was said; on_gone was, or is not due; on_room is due */
-    bool secure, either, spoke;          /* TLS; HTTP/1.1 will do as well; bytes have come */
-};
-static inline struct fgw_h2_client *fgw_h2_client_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_client, h); }
-extern const struct fgw_side_down fgw_h2_client_down;
-struct fgw_h2_stream *fgw_h2_client_open(struct fgw_h2_client *c);
-enum fgw_err fgw_h2_reply_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-void fgw_h2_reply_head(struct fgw_h2_stream *s, bool end);
-void fgw_h2_client_bad(struct fgw_h2_stream *s, enum fgw_err why);
-struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why);
-int  fgw_h2_client_closed(nghttp2_session *ng, int32_t id, uint32_t code, void *user);
 size_t fgw_h2_client_size(void);
 
 #endif

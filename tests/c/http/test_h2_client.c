@@ -163,7 +163,7 @@ TEST(goaway_lets_finish_what_it_names_and_the_rest_was_never_done)
     SAID(ASKED(1) ASKED(3) ASKED(5));
     goaway(3, 0);
     OK(p.mux->no_more);
-    SAW(&p, "3 abort upstream_refused unprocessed|");
+    SAW(&p, "3 abort upstream_goaway unprocessed|");
     answer(1, ES, ":status=200");
     answer(3, 0, ":status=200"), data(3, ES, "x");
     SAW(&p, "1 head 200 len=0|1 end|2 head 200|2 body x|2 end|gone ok|");
@@ -186,7 +186,7 @@ TEST(a_request_given_to_a_connection_that_was_just_told_goaway_never_left)
     fetch(1), said();
     send_out(2, REQUEST(.len = FGW_LEN_NONE)), asks[2].side->down->finish(asks[2].side);
     goaway(0x7fffffff, 0);                      /* read before the request is written */
-    SAW(&p, "2 abort upstream_refused unprocessed|");
+    SAW(&p, "2 abort upstream_goaway unprocessed|");
     SAID("");
     answer(1, ES, ":status=200");
     SAW(&p, "1 head 200 len=0|1 end|gone ok|");
