@@ -2,7 +2,8 @@
 #include "http/h2_client_impl.h"
 #include "base/num.h"
 
-enum { PSEUDO_MAX = 6, INFO_MAX = 32 };                /* with content-length and te; interim answers to one request */
+enum { PSEUDO_MAX = 6, INFO_MAX = 32,                  /* with content-length and te; interim answers to one request */
+       SILENT_MS = 1000 };
 
 /* ---- answers ---- */
 enum fgw_err fgw_h2_reply_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str v)
@@ -138,6 +139,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     if (fgw_h2_mute(s) || s->out_head) return;
     bool body = o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
     s->out_head = true, s->grpc = o->lasting;
+    s->body_ms = fgw_h2_now(s->h);                     /* until the head has come: since when it is waited for */
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN, s->left = o->length;
     if (!body) s->out_end = s->eof = true;
@@ -160,6 +162,13 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
 static void tunnel(struct fgw_side *side) { fgw_h2_reset(fgw_h2_stream_of(side), NGHTTP2_INTERNAL_ERROR); }   /* none was asked for */
 static void abort_(struct fgw_side *side, enum fgw_err why) { fgw_h2_reset(fgw_h2_stream_of(side), fgw_h2_code(why)); }
 
+/* Given up after a while in which its connection said nothing at all: is it dead? Its kernel would not tell for a quarter of an hour. */
+static bool silent(const struct fgw_h2_stream *s)
+{
+    uint64_t now = fgw_h2_now(s->h);
+    return !s->head_done && s->mark != UINT64_MAX && fgw_h2_client_of(s->h)->heard_ms <= s->body_ms && now - s->body_ms >= SILENT_MS;
+}
+
 static void release(struct fgw_side *side)
 {
     struct fgw_h2_stream *s = fgw_h2_stream_of(side);
@@ -169,7 +178,10 @@ static void release(struct fgw_side *side)
     if (s->closed || !s->id) {
         s->closed = true;
         fgw_h2_stream_free(s);
-    } else if (!s->in_end || !s->out_end || s->out.bytes) fgw_h2_reset(s, NGHTTP2_CANCEL);
+    } else if (!s->in_end || !s->out_end || s->out.bytes) {
+        if (silent(s)) fgw_h2_client_doubt(fgw_h2_client_of(s->h));
+        fgw_h2_reset(s, NGHTTP2_CANCEL);
+    }
 }
 
 const struct fgw_side_down fgw_h2_client_down = {
