@@ -113,6 +113,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tunnel: Annotated[int, duration("A tunnel (WebSocket, other upgrades) without a byte in either direction.")] = (
         10 * MINUTE
     )
+    tunnel_max: Annotated[int, duration("Age at which a tunnel is ended, however busy it is.", off=True)] = 0
     request: Annotated[
         int, duration("From the end of the request head to the end of the answer; then 504.", off=True)
     ] = 0
@@ -152,6 +153,7 @@ class UpstreamTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle: Annotated[int, duration("As timeouts.idle.")] | None = None
     send: Annotated[int, duration("As timeouts.upstream_send.")] | None = None
     tunnel: Annotated[int, duration("As timeouts.tunnel.")] | None = None
+    tunnel_max: Annotated[int, duration("As timeouts.tunnel_max.", off=True)] | None = None
 
 
 class RouteTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,6 +162,8 @@ class RouteTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     request: Annotated[int, duration("As timeouts.request.", off=True)] | None = None
     first_byte: Annotated[int, duration("As timeouts.first_byte.")] | None = None
     idle: Annotated[int, duration("As timeouts.idle.")] | None = None
+    tunnel: Annotated[int, duration("As timeouts.tunnel.")] | None = None
+    tunnel_max: Annotated[int, duration("As timeouts.tunnel_max.", off=True)] | None = None
 
 
 class RouteLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

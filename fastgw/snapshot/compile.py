@@ -279,6 +279,15 @@ def _upstream_tls(w: SegmentWriter, tls: UpstreamTls | None) -> Mapping[str, int
     }  # fmt: skip
 
 
+def _tunnel_times(config: Config, route: Route, upstream: str | None) -> Mapping[str, int]:
+    """How long the tunnels of a route may be silent, and live: its own, else its upstream's, else the global ones."""
+    of = [route.timeouts, *([config.upstreams[upstream].timeouts] if upstream else [])]
+    return {
+        "tunnel_idle_ms": _first(*[each.tunnel for each in of], config.timeouts.tunnel),
+        "tunnel_max_ms": _first(*[each.tunnel_max for each in of], config.timeouts.tunnel_max),
+    }
+
+
 def routes_segment(
     config: Config, routes: Mapping[str, Route], slots: SlotGiver | None = None, plugins: Plugins | None = None
 ) -> tuple[int, bytes]:
@@ -322,6 +331,7 @@ def _route_fields(
         "first_byte_ms": _first(route.timeouts.first_byte, 0),
         "read_idle_ms": _first(route.timeouts.idle, 0),
         "body_max": _first(route.limits.body, 0),
+        **_tunnel_times(config, route, to if isinstance(to, str) else None),
         "grpc_slot": slots.stats_slot("grpc", name) if route.grpc else 0,
     }  # fmt: skip
     match to:

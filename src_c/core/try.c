@@ -74,11 +74,10 @@ static void send_request(struct fgw_try *t)
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
     o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
     set_length(x, &o);
-    const struct fgw_field *up = x->msg->upgrade ? fgw_head_find(&x->msg->head, FGW_H_UPGRADE) : NULL;
-    if (up) o.upgrade = fgw_head_value(&x->msg->head, up);
+    o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only;
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
-    o.lasting = r->grpc;
+    if (r->grpc && t->lease.pool->protocol != FGW_PROTO_H1) s->lasting = x->front->lasting = true;   /* else whoever says that it is a call could take its time anywhere */
     if (!o.target.p || !told) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return;
@@ -279,16 +278,9 @@ static void on_end(struct fgw_side *s)
 static void on_tunnel(struct fgw_side *s)
 {
     ENTER(s);
-    if (x->rp != FGW_RP_BODY) {                        /* the 101 did not pass the chain */
-        fgw_exchange_refuse(x, fgw_fail(FGW_E_UPSTREAM_UPGRADE, FGW_BY_GATEWAY));
-        leave(x);
-        return;
-    }
-    x->tunnel = true, x->request_ended = t->request_done = false;   /* the tunnel's direction ends anew */
-    fgw_timer_cancel(&x->w->loop.wheel, &x->deadline);
-    fgw_exchange_detach(x);
-    s->down->tunnel(s);
-    x->front->down->tunnel(x->front);
+    (void)t;
+    x->agreed = true;                                  /* if a step is still thinking about the 101: begun when that has passed */
+    if (x->rp == FGW_RP_BODY) fgw_tunnel_begin(x);
 }
 
 static void on_room(struct fgw_side *s, uint64_t n)

@@ -1,5 +1,5 @@
 /* What belongs to no one connection: memory for nghttp2, codes, fields. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include <stdlib.h>
 
 /* ---- memory ---- */
@@ -80,6 +80,7 @@ bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_
 void fgw_h2_env_fini(struct fgw_h2_env *e)
 {
     FGW_CHECK(e->memory.bytes == 0);
+    if (e->heads) fgw_block_unref(e->heads), e->heads = NULL;
     nghttp2_session_callbacks_del(e->callbacks), nghttp2_session_callbacks_del(e->client_callbacks);
     nghttp2_option_del(e->option);
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);
@@ -110,7 +111,8 @@ uint32_t fgw_h2_code(enum fgw_err why)
 
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v)
 {
-    const uint64_t none = (fgw_field_hop_bits() | FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH)) & ~FGW_H_BIT(TE) & ~FGW_H_BIT(TRAILER) & ~FGW_H_BIT(OTHER);
+    const uint64_t none = (fgw_field_hop_bits() | FGW_H_BIT(HOST) | FGW_H_BIT(CONTENT_LENGTH) | FGW_H_BIT(SEC_WEBSOCKET_KEY) |
+                           FGW_H_BIT(SEC_WEBSOCKET_ACCEPT)) & ~FGW_H_BIT(TE) & ~FGW_H_BIT(TRAILER) & ~FGW_H_BIT(OTHER);
     size_t k = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (f[i].drop || (none >> f[i].id & 1)) continue;

@@ -194,6 +194,31 @@ def test_an_upstreams_own_settings_come_before_the_global_ones():
     ]
 
 
+@pytest.mark.parametrize(
+    ("route", "upstream", "idle", "age"),
+    [
+        (RouteTimeouts(), UpstreamTimeouts(), 5, 0),
+        (RouteTimeouts(), UpstreamTimeouts(tunnel=50, tunnel_max=60), 50, 60),
+        (RouteTimeouts(tunnel=500), UpstreamTimeouts(tunnel=50, tunnel_max=60), 500, 60),
+        (RouteTimeouts(tunnel_max=0), UpstreamTimeouts(tunnel=50, tunnel_max=60), 50, 0),
+    ],
+)
+def test_a_tunnels_times_are_the_routes_then_the_upstreams(route, upstream, idle, age):
+    ends = UPSTREAMS["u"].endpoints
+    answer = Answer(static=Static(status=200))
+    made = config(
+        {
+            "a": Route(match=Match(prefix="/a"), to="u", timeouts=route),
+            "b": Route(match=Match(prefix="/b"), to=answer),
+        },
+        upstreams={"u": Upstream(endpoints=ends, timeouts=upstream)},
+        timeouts=Timeouts(tunnel=5),
+    )
+    segment = Segment(routes_segment(made, made.routes)[1])
+    rows = segment.rows("route", segment.top("routes")["routes"])
+    assert [(row["tunnel_idle_ms"], row["tunnel_max_ms"]) for row in rows] == [(idle, age), (5, 0)]
+
+
 def test_routes_as_they_are_written():
     made = config(
         {
