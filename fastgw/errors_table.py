@@ -105,7 +105,8 @@ FAILURES: tuple[Failure, ...] = (
     Failure(88, "NOT_UPGRADED", 502, "not_upgraded", "the answer is a success, but not the change of protocol that was asked for"),
     Failure(89, "FIRST_BYTE_TIMEOUT", 504, "first_byte_timeout", "the upstream did not begin its answer in time"),
     Failure(90, "UPSTREAM_IDLE", 504, "upstream_idle", "the upstream's answer stalled"),
-    Failure(91, "UPSTREAM_SEND", 504, "upstream_send_timeout", "the upstream did not take the request in time"),
-    Failure(92, "CANCELLED", 0, "cancelled", "the other side no longer wants this"),
+    Failure(91, "UPSTREAM_SILENT", 504, "upstream_silent", "the upstream's connection is dead: it answers nothing, a PING neither"),
+    Failure(92, "UPSTREAM_SEND", 504, "upstream_send_timeout", "the upstream did not take the request in time"),
+    Failure(93, "CANCELLED", 0, "cancelled", "the other side no longer wants this"),
 )
 BY_WORD: dict[str, Failure] = {f.word: f for f in FAILURES}

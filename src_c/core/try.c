@@ -77,7 +77,8 @@ static void send_request(struct fgw_try *t)
     o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only;
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
-    if (r->grpc && t->lease.pool->protocol != FGW_PROTO_H1) s->lasting = x->front->lasting = true;   /* else whoever says it is a call could take its time */
+    /* Towards HTTP/1.1 not: whoever says that it is a call could take its time anywhere. */
+    if (r->grpc && t->lease.pool->protocol != FGW_PROTO_H1) s->silence_ms = x->front->silence_ms = r->route->tunnel_idle_ms ? r->route->tunnel_idle_ms : UINT32_MAX;
     if (!o.target.p || !told) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return;

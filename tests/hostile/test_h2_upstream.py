@@ -304,7 +304,21 @@ def test_an_answer_that_does_not_begin(gw: Gateway, few: HostileOrigin) -> None:
     client, peer, asked = held(gw, few, "/few")
     assert client.done().status == 504 and b"first_byte_timeout" in client.body
     few.until(lambda: asked.stream in peer.resets, "the reset")
-    assert peer.resets[asked.stream] == CANCEL and not peer.goaway
+    assert peer.resets[asked.stream] == CANCEL
+    few.until(lambda: peer.over, "the end of a connection that was silent, and that nobody else uses")
+    assert peer.goaway == [NO]
+
+
+def test_a_silent_connection_is_asked_whether_it_lives(gw: Gateway, few: HostileOrigin) -> None:
+    """The origin answers PING (Peer does): it lives, and is used again."""
+    first, peer, _ = held(gw, few, "/few")
+    second, same, asked = held(gw, few, "/few")  # there are two places
+    assert same is peer
+    assert first.done().status == 504
+    few.until(lambda: peer.pings, "a PING")
+    peer.send(reply(asked.stream, body=b"alive"))
+    assert second.done().status in (200, 504) and not peer.goaway
+    fine(gw, "/few")
 
 
 def test_an_answer_that_stalls(gw: Gateway, few: HostileOrigin) -> None:
