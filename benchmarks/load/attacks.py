@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.compare import peers
 from benchmarks.load import proc, tools
-from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS
+from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate
 
 CONNECTIONS = 16
 GROWTH_MIB = 192  # of the worker: three input blocks of 64 KiB for each of pool.max_connections answers held
@@ -378,11 +378,6 @@ def document(found: dict[str, Any], seconds: float) -> dict[str, Any]:
         "attacks": found,
         "gates": gates,
     }
-
-
-def gate(name: str, bound: float, seen: float) -> dict[str, Any]:
-    """A bound and what was seen."""
-    return {"name": name, "bound": bound, "seen": seen, "verdict": "met" if seen <= bound else "missed"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
