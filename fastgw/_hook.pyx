@@ -196,8 +196,8 @@ cdef class Host(Sink):
         """Begin to look, from another thread, for hooks that hold this one."""
         if self.watcher is None:
             self.watcher = threading.Event()
-            me = threading.get_ident()
-            threading.Thread(target=look, args=(weakref.ref(self), self.watcher, me), name="hooks", daemon=True).start()
+            args = weakref.ref(self), self.watcher, threading.get_ident()
+            threading.Thread(target=look, args=args, name="hooks", daemon=True).start()
 
     def holds(self):
         """(since, plugin's name, seconds) when one has had the thread for longer than its budget."""
@@ -254,11 +254,11 @@ cdef int32_t bind(void *self, uint64_t key) noexcept:
 
 cdef void unbind(void *self, int32_t number) noexcept:
     cdef Host host = <Host>self
-    host.counts[number] -= 1
-    if host.counts[number]:
+    if host.counts is not None:                      # else the collector has emptied it, before its worker
+        host.counts[number] -= 1
+    if host.counts is None or host.counts[number]:
         return
-    key = host.keys[number]
-    if host.numbers.get(key) != number:
+    if host.numbers.get(key := host.keys[number]) != number:
         host.plugins[number] = None                  # it was removed meanwhile
     try:
         if host.released is not None:

@@ -110,9 +110,10 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connection: Annotated[int, duration("Age at which a client connection takes no more requests.", off=True)] = (
         1 * HOUR
     )
-    tunnel: Annotated[int, duration("A tunnel (WebSocket, other upgrades) without a byte in either direction.")] = (
-        10 * MINUTE
-    )
+    tunnel: Annotated[
+        int,
+        duration("A tunnel (WebSocket, other upgrades), or a stream of gRPC, without a byte in either direction."),
+    ] = 10 * MINUTE
     tunnel_max: Annotated[int, duration("Age at which a tunnel is ended, however busy it is.", off=True)] = 0
     request: Annotated[
         int, duration("From the end of the request head to the end of the answer; then 504.", off=True)

@@ -196,7 +196,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
         "head_ms": timeouts.head, "body_idle_ms": timeouts.body, "body_rate": limits.body_rate,
         "send_idle_ms": timeouts.send, "send_rate": limits.send_rate,
         "keepalive_ms": timeouts.keep_alive, "keepalive_requests": limits.connection_requests,
-        "connection_ms": timeouts.connection, "tunnel_idle_ms": timeouts.tunnel,
+        "connection_ms": timeouts.connection,
         "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
         "h2_streams": limits.http2.streams, "h2_window": limits.http2.window,
         "h2_connection_window": limits.http2.connection_window, "h2_resets": limits.http2.resets,
@@ -259,7 +259,6 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "first_byte_ms": _first(mine.first_byte, timeouts.first_byte),
         "read_idle_ms": _first(mine.idle, timeouts.idle),
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
-        "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
         "protocol": _layout.PROTOCOLS[upstream.protocol], "streams_max": pool.max_streams,
         **_upstream_tls(w, upstream.tls),

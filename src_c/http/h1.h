@@ -19,7 +19,6 @@ struct fgw_h1_limits {               /* lives as long as any codec made with it:
     struct fgw_body_limits body;
     uint32_t window;                 /* body bytes given up and not yet credited */
     uint32_t head_ms, body_idle_ms, body_rate, send_idle_ms, send_rate, keepalive_ms, connection_ms;
-    uint32_t tunnel_idle_ms;         /* HTTP/2: of a stream whose body comes when it comes (gRPC); real tunnels have theirs from the exchange */
     uint32_t half_close_probe_ms, linger_ms;
     uint32_t requests_max;           /* a connection; 0 none */
     uint64_t body_max;               /* 0 none */

@@ -1,9 +1,11 @@
 /* One request to an upstream and its answer, as a stream. */
+#include "http/h2_client_impl.h"
 #include "http/h2_tunnel.h"
 #include "base/num.h"
 #include "http/websocket.h"
 
-enum { PSEUDO_MAX = 7, INFO_MAX = 32 };                /* with content-length and te; interim answers to one request */
+enum { PSEUDO_MAX = 7, INFO_MAX = 32,                  /* with content-length and te; interim answers to one request */
+       SILENT_MS = 1000 };
 
 /* ---- answers ---- */
 enum fgw_err fgw_h2_reply_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str v)
@@ -92,7 +94,7 @@ struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why)
 static struct fgw_fail why_closed(const struct fgw_h2_stream *s, uint32_t code)
 {
     bool fresh = s->mark == UINT64_MAX, began = s->head_done || s->infos;
-    struct fgw_fail why = fgw_fail(FGW_E_UPSTREAM_REFUSED, FGW_BY_UPSTREAM);
+    struct fgw_fail why = fgw_fail(s->theirs ? FGW_E_UPSTREAM_REFUSED : FGW_E_UPSTREAM_GOAWAY, FGW_BY_UPSTREAM);
     why.retry_safe = true;
     if (s->ours) return fgw_fail(FGW_E_CANCELLED, FGW_BY_GATEWAY);
     if (fresh || (code == NGHTTP2_REFUSED_STREAM && !began)) return why;
@@ -148,7 +150,8 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     bool websocket = fgw_ws_is(o->upgrade);
     s->connect = websocket && nghttp2_session_get_remote_settings(s->h->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
     bool body = s->connect || o->len == FGW_LEN_UNKNOWN || (o->len == FGW_LEN_KNOWN && o->length);
-    s->out_head = true, s->grpc = o->lasting;
+    s->out_head = true;
+    s->body_ms = fgw_h2_now(s->h);                     /* until the head has come: since when it is waited for */
     s->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
     s->out_known = body && o->len == FGW_LEN_KNOWN && !s->connect, s->left = o->length;
     if (!body) s->out_end = s->eof = true;
@@ -175,6 +178,13 @@ static void finish(struct fgw_side *side)
     if (!s->connect || s->tunnel) fgw_h2_finish(side);
 }
 
+/* Given up after a while in which its connection said nothing at all: is it dead? Its kernel would not tell for a quarter of an hour. */
+static bool silent(const struct fgw_h2_stream *s)
+{
+    uint64_t now = fgw_h2_now(s->h);
+    return !s->head_done && s->mark != UINT64_MAX && fgw_h2_client_of(s->h)->heard_ms <= s->body_ms && now - s->body_ms >= SILENT_MS;
+}
+
 static void release(struct fgw_side *side)
 {
     struct fgw_h2_stream *s = fgw_h2_stream_of(side);
@@ -184,7 +194,10 @@ static void release(struct fgw_side *side)
     if (s->closed || !s->id) {
         s->closed = true;
         fgw_h2_stream_free(s);
-    } else if (!s->in_end || !s->out_end || (s->out.bytes && !s->tunnel)) fgw_h2_reset(s, NGHTTP2_CANCEL);
+    } else if (!s->in_end || !s->out_end || (s->out.bytes && !s->tunnel)) {
+        if (silent(s)) fgw_h2_client_doubt(fgw_h2_client_of(s->h));
+        fgw_h2_reset(s, NGHTTP2_CANCEL);
+    }
 }
 
 const struct fgw_side_down fgw_h2_client_down = {

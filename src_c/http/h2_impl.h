@@ -86,7 +86,7 @@ struct fgw_h2_stream {
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
     bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
-    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
+    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
@@ -161,24 +161,6 @@ void fgw_h2_stop_reading(struct fgw_side *side, enum fgw_err why);
 ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
 int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
 
-/* ---- towards upstreams: h2_client.c, h2_client_stream.c ---- */
-struct fgw_h2_client {
-    struct fgw_h2_conn h;
-    struct fgw_mux mux;
-    struct fgw_job opening;              /* over memory: the dial comes through at settle */
-    struct fgw_h2_stream *spare;         /* what open gives next, so that it never fails */
-    uint32_t requests, peer_max;         /* peer_max: streams that the peer allows */
-    bool ready, told, roomy;             /* on_ready was said; on_gone was, or is not due; on_room is due */
-    bool secure, either, spoke;          /* TLS; HTTP/1.1 will do as well; bytes have come */
-};
-static inline struct fgw_h2_client *fgw_h2_client_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_client, h); }
-extern const struct fgw_side_down fgw_h2_client_down;
-struct fgw_h2_stream *fgw_h2_client_open(struct fgw_h2_client *c);
-enum fgw_err fgw_h2_reply_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-void fgw_h2_reply_head(struct fgw_h2_stream *s, bool end);
-void fgw_h2_client_bad(struct fgw_h2_stream *s, enum fgw_err why);
-struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why);
-int  fgw_h2_client_closed(nghttp2_session *ng, int32_t id, uint32_t code, void *user);
 size_t fgw_h2_client_size(void);
 
 #endif

@@ -65,7 +65,6 @@ struct fgw_out {
     bool     no_body;                    /* a reply whose length is only told: HEAD, 304 */
     bool     close;                      /* the sender wants this connection ended after the message */
     bool     trailers;                   /* te: trailers is passed on */
-    bool     lasting;                    /* a call of gRPC: either direction may be silent for as long as a tunnel, and be slow */
     bool     upgrade_only;               /* as fgw_msg's: whoever asks has no handshake of its own for it, so the codec makes it whole */
 };
 /* The fields that may be passed on (hop-by-hop, Host and framing are left out), in order; out has room for nfields. Returns how many. */

@@ -30,7 +30,7 @@ from .ws_peers import H2WebSocket, Upstream, over_h1, upstream
 CONFIG = """
 listeners:
   web: {{bind: "127.0.0.1:0"}}
-  tls: {{bind: "127.0.0.1:0", tls: {{certificates: [{{cert: a.pem, key: a.key}}]}}}}
+  tls: {{bind: "127.0.0.1:0", tls: {{certificates: [{{cert: a.pem, key: a.key}}], tickets: false}}}}
 upstreams: {{up: {{endpoints: ["127.0.0.1:{port}"]}}}}
 routes:
   tagged:

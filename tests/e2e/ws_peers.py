@@ -243,7 +243,11 @@ def over_h1(
     address: str, path: str = "/", *, tls: ssl.SSLContext | None = None, name: str = "a.test", deflate: bool = True,
     subprotocols: Iterable[str] = (), extra: Fields | None = None,
 ) -> Any:  # fmt: skip
-    """A WebSocket over HTTP/1.1 by the client of `websockets`."""
+    """A WebSocket over HTTP/1.1 by the client of `websockets`.
+
+    It reads in a thread of its own, and before 3.13 Python's ssl has no lock for two threads at one connection: with a
+    listener that sends tickets both would be at work right behind the handshake, so those of these tests send none.
+    """
     host, _, port = address.rpartition(":")
     sock = socket.create_connection((host, int(port)), PATIENCE)
     if tls is not None:

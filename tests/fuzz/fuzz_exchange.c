@@ -374,7 +374,7 @@ static void start(void)
     for (struct fgw_link *k = g.w->pools.next; k != &g.w->pools; k = k->next) fgw_container(k, struct fgw_pool, link)->dialer = &dials_dialer;
     g.listener = (struct fgw_listener){.w = g.w, .id = 1, .limits = {
         .head = {16384, 16384, 65536, 100}, .body = {256, 16384, 8192, 32}, .window = WINDOW, .head_ms = 10000, .body_idle_ms = 30000,
-        .body_rate = 10, .send_idle_ms = 30000, .send_rate = 10, .keepalive_ms = 75000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,
+        .body_rate = 10, .send_idle_ms = 30000, .send_rate = 10, .keepalive_ms = 75000, .connection_ms = 3600000,
         .half_close_probe_ms = 1000, .linger_ms = 2000, .requests_max = 100}};
 }
 

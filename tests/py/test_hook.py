@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 import gc
 import json
+import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,27 @@ async def test_a_worker_that_is_freed_while_some_wait():
     gate.cancelled.clear()
     gc.collect()
     assert host.live() == {"plugins": 1, "bound": 0, "requests": 0, "waiting": 0}
+
+
+async def test_a_host_and_a_worker_that_go_in_one_cycle(monkeypatch: pytest.MonkeyPatch):
+    """The collector empties the host first; the worker, freed after it, lets go of what it has bound, and nothing is
+    printed."""
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    async with Engine({"a": [Plug(lambda request: None)]}) as e:
+        assert (await e.ask("/a")).status == 200
+        gone = weakref.ref(e.host)
+        later: list[object] = [e.worker]
+        later.append(later)  # younger than the host: the worker goes when the collector comes to it
+        e.host.failed = e.host
+    gc.collect()
+    assert gone() is not None
+    e = later = None
+    for _ in range(5):
+        await asyncio.sleep(0)
+        gc.collect()
+    assert gone() is None
+    assert printed == []
 
 
 async def test_one_that_blocks_is_told_while_it_does_and_counted():
