@@ -89,8 +89,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory: Annotated[
         int,
         size(
-            "Message memory of one worker. At 90 % of it new requests are refused with 503, at 98 % no connection is "
-            "accepted.",
+            "Memory of one worker for messages, requests and HTTP/2. At 90 % of it new requests are refused with 503, "
+            "at 98 % no connection is accepted. Connections and TLS come on top, some 24 KiB each.",
             ge=MIB,
             off=True,
         ),
@@ -110,9 +110,11 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connection: Annotated[int, duration("Age at which a client connection takes no more requests.", off=True)] = (
         1 * HOUR
     )
-    tunnel: Annotated[int, duration("A tunnel (WebSocket, other upgrades) without a byte in either direction.")] = (
-        10 * MINUTE
-    )
+    tunnel: Annotated[
+        int,
+        duration("A tunnel (WebSocket, other upgrades), or a stream of gRPC, without a byte in either direction."),
+    ] = 10 * MINUTE
+    tunnel_max: Annotated[int, duration("Age at which a tunnel is ended, however busy it is.", off=True)] = 0
     request: Annotated[
         int, duration("From the end of the request head to the end of the answer; then 504.", off=True)
     ] = 0
@@ -152,6 +154,7 @@ class UpstreamTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle: Annotated[int, duration("As timeouts.idle.")] | None = None
     send: Annotated[int, duration("As timeouts.upstream_send.")] | None = None
     tunnel: Annotated[int, duration("As timeouts.tunnel.")] | None = None
+    tunnel_max: Annotated[int, duration("As timeouts.tunnel_max.", off=True)] | None = None
 
 
 class RouteTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,6 +163,8 @@ class RouteTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     request: Annotated[int, duration("As timeouts.request.", off=True)] | None = None
     first_byte: Annotated[int, duration("As timeouts.first_byte.")] | None = None
     idle: Annotated[int, duration("As timeouts.idle.")] | None = None
+    tunnel: Annotated[int, duration("As timeouts.tunnel.")] | None = None
+    tunnel_max: Annotated[int, duration("As timeouts.tunnel_max.", off=True)] | None = None
 
 
 class RouteLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -196,7 +196,7 @@ def settings_segment(config: Config, listener: str) -> tuple[int, bytes]:
         "head_ms": timeouts.head, "body_idle_ms": timeouts.body, "body_rate": limits.body_rate,
         "send_idle_ms": timeouts.send, "send_rate": limits.send_rate,
         "keepalive_ms": timeouts.keep_alive, "keepalive_requests": limits.connection_requests,
-        "connection_ms": timeouts.connection, "tunnel_idle_ms": timeouts.tunnel,
+        "connection_ms": timeouts.connection,
         "half_close_probe_ms": timeouts.half_close, "linger_ms": timeouts.linger,
         "h2_streams": limits.http2.streams, "h2_window": limits.http2.window,
         "h2_connection_window": limits.http2.connection_window, "h2_resets": limits.http2.resets,
@@ -259,7 +259,6 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "first_byte_ms": _first(mine.first_byte, timeouts.first_byte),
         "read_idle_ms": _first(mine.idle, timeouts.idle),
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
-        "tunnel_idle_ms": _first(mine.tunnel, timeouts.tunnel),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
         "protocol": _layout.PROTOCOLS[upstream.protocol], "streams_max": pool.max_streams,
         **_upstream_tls(w, upstream.tls),
@@ -277,6 +276,15 @@ def _upstream_tls(w: SegmentWriter, tls: UpstreamTls | None) -> Mapping[str, int
         "tls_cert": w.text(own.cert if own else ""), "tls_key": w.text(own.key if own else ""),
         "tls_ciphers": w.text(tls.ciphers),
     }  # fmt: skip
+
+
+def _tunnel_times(config: Config, route: Route, upstream: str | None) -> Mapping[str, int]:
+    """How long the tunnels of a route may be silent, and live: its own, else its upstream's, else the global ones."""
+    of = [route.timeouts, *([config.upstreams[upstream].timeouts] if upstream else [])]
+    return {
+        "tunnel_idle_ms": _first(*[each.tunnel for each in of], config.timeouts.tunnel),
+        "tunnel_max_ms": _first(*[each.tunnel_max for each in of], config.timeouts.tunnel_max),
+    }
 
 
 def routes_segment(
@@ -322,6 +330,7 @@ def _route_fields(
         "first_byte_ms": _first(route.timeouts.first_byte, 0),
         "read_idle_ms": _first(route.timeouts.idle, 0),
         "body_max": _first(route.limits.body, 0),
+        **_tunnel_times(config, route, to if isinstance(to, str) else None),
         "grpc_slot": slots.stats_slot("grpc", name) if route.grpc else 0,
     }  # fmt: skip
     match to:

@@ -202,7 +202,8 @@ static void on_abort(struct fgw_side *s, struct fgw_fail why, bool processed)
 {
     ENTER(s);
     (void)processed;
-    if (!x->fail.code) x->fail = why;
+    bool goodbye = x->tunnel && x->rp == FGW_RP_DONE && why.code == FGW_E_CLIENT_GONE;   /* the other half had ended properly */
+    if (!x->fail.code && !goodbye) x->fail = why;
     x->ended = true;
     leave(x);
 }
@@ -270,6 +271,7 @@ void fgw_exchange_end(struct fgw_exchange *x)
     struct fgw_worker *w = x->w;
     if (x->finished) return;
     x->finished = true;
+    fgw_tunnel_end(x);
     fgw_chain_unpark(x);
     fgw_call_cancel_all(x);
     fgw_try_drop(x);

@@ -49,7 +49,7 @@ struct fgw_exchange {
     struct fgw_msg *msg, *reply_msg, *trailers, *reply_trailers;
     struct fgw_buf kept, reply_kept;     /* request bytes for a (re)try; reply bytes that wait for a parked chain */
     void **states;                       /* one a step entered */
-    struct fgw_timer deadline;
+    struct fgw_timer deadline;           /* of the whole; in a tunnel that of its silence and age */
     struct fgw_ticket ticket;
     struct fgw_pool *pool;
     const struct fgw_ep *died_at;        /* the last try's endpoint, when it is to be tried again; never followed */
@@ -58,12 +58,13 @@ struct fgw_exchange {
     uint64_t start_ns, start_wall, upstream_ns, head_ns;
     uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;
     uint64_t body_max;
+    uint64_t moved_ms, tunnel_end_ms;    /* a tunnel's: when a byte last moved; when it is too old, 0: never */
     uint64_t deadline_ns;                /* of a call: when its deadline is; 0: it has none */
-    uint32_t slot, first_byte_ms, grpc_slot;   /* grpc_slot: where calls of its route are counted by status; 0: nowhere */
+    uint32_t slot, first_byte_ms, tunnel_idle_ms, grpc_slot;   /* grpc_slot: where calls of its route are counted by status; 0: nowhere */
     struct fgw_fail fail;
     uint16_t step, nsteps;               /* request: next step; steps entered are [0, step) */
     uint8_t rq, rp, tries, depth, calls, grpc_status;   /* grpc_status: enum fgw_grpc_code, once it is told */
-    bool parked, request_ended, kept_lost, reply_ended, tunnel, filters[2], own_reply, refused, finished, busy, ended, close;
+    bool parked, request_ended, kept_lost, reply_ended, agreed, tunnel, filters[2], own_reply, refused, finished, busy, ended, close;
     char endpoint[80];                   /* the last one tried, for the log */
     char first[1792];                    /* the arena's first piece */
 };
@@ -100,6 +101,8 @@ void fgw_try_drop(struct fgw_exchange *x);                                      
 void fgw_relay_request(struct fgw_exchange *x, struct fgw_span s, bool end);           /* through the request's body filters */
 void fgw_relay_reply(struct fgw_exchange *x, struct fgw_span s, bool end);
 void fgw_relay_credit(struct fgw_exchange *x, enum fgw_dir d, uint64_t room);          /* bytes of direction d have left */
+void fgw_tunnel_begin(struct fgw_exchange *x);                                         /* both sides have agreed, and the answer that says so is out */
+void fgw_tunnel_end(struct fgw_exchange *x);
 bool fgw_forward_build(struct fgw_exchange *x);                                        /* r.out: the fields to be sent upstream */
 enum fgw_err fgw_forward_early(struct fgw_exchange *x);                                /* target, host, client, request id */
 void fgw_exchange_log(struct fgw_exchange *x);

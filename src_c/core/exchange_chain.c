@@ -137,8 +137,7 @@ static void send_head(struct fgw_exchange *x)
             for (uint32_t i = 0; i < cl->value_len; i++) n = n * 10 + (uint64_t)(m->head.base[cl->value + i] - '0');
             o.len = changed ? FGW_LEN_UNKNOWN : FGW_LEN_KNOWN, o.length = n, o.no_body = true;
         }
-        const struct fgw_field *up = r->status == 101 ? fgw_head_find(&m->head, FGW_H_UPGRADE) : NULL;
-        if (up) o.upgrade = fgw_head_value(&m->head, up);
+        if (r->status == 101) o.upgrade = fgw_msg_upgrade(m);
     } else if (!r->grpc || r->answer.body.n) o.len = FGW_LEN_KNOWN, o.length = r->answer.body.n;
     x->front->down->send_head(x->front, &o);
 }
@@ -172,6 +171,7 @@ static void reply_began(struct fgw_exchange *x)
         x->ended = true;
         return;
     }
+    if (x->agreed) fgw_tunnel_begin(x);
     struct fgw_buf_node *n = x->reply_kept.first;      /* what arrived while the chain was parked */
     for (; n; n = n->next) fgw_relay_reply(x, n->s, false);
     fgw_buf_clear(&x->w->loop.bufs, &x->reply_kept);
@@ -223,6 +223,10 @@ static void reply_chain(struct fgw_exchange *x)
         }
         if (v == FGW_REPLY) reply_instead(x);
         x->step--;
+    }
+    if (x->msg && fgw_unlikely(x->msg->upgrade_only) && x->r.status / 100 == 2) {        /* its client would take the body for the tunnel */
+        fgw_exchange_refuse(x, fgw_fail(FGW_E_NOT_UPGRADED, x->own_reply ? FGW_BY_GATEWAY : FGW_BY_UPSTREAM));
+        return;
     }
     reply_began(x);
 }

@@ -10,6 +10,7 @@ static bool filter_from(struct fgw_exchange *x, int dir, int at, struct fgw_span
 
 static void deliver(struct fgw_exchange *x, int dir, struct fgw_span s)
 {
+    x->moved_ms = x->w->loop.clock.mono_ms;
     if (dir == FGW_DIR_REQUEST) {
         x->in_out += s.len;
         fgw_try_request_body(x, s);
@@ -115,6 +116,7 @@ void fgw_relay_credit(struct fgw_exchange *x, enum fgw_dir d, uint64_t room)
 {
     struct fgw_side *near = d == FGW_DIR_REQUEST ? x->front : x->t && x->t->state >= FGW_TRY_SENT ? x->t->lease.side : NULL;
     if (!near) return;
+    x->moved_ms = x->w->loop.clock.mono_ms;
     if (!x->filters[d]) {
         if (room) near->down->credit(near, room);
         return;

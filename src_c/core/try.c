@@ -1,7 +1,8 @@
 /* One attempt to have a request answered: lease a side, send what the exchange wants sent, hear what comes of it. */
 #include "core/exchange.h"
 
-enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2 };
+enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2,
+       TRIES_GOAWAY_MAX = 8 };            /* connections that end while requests are on their way: a busy server that counts requests has many */
 static const struct fgw_side_up try_up;
 
 /* What may follow what. A try that fails is dropped from any state; the next one begins anew. */
@@ -73,11 +74,11 @@ static void send_request(struct fgw_try *t)
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
     o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
     set_length(x, &o);
-    const struct fgw_field *up = x->msg->upgrade ? fgw_head_find(&x->msg->head, FGW_H_UPGRADE) : NULL;
-    if (up) o.upgrade = fgw_head_value(&x->msg->head, up);
+    o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only;
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
-    o.lasting = r->grpc;
+    /* Towards HTTP/1.1 not: whoever says that it is a call could take its time anywhere. */
+    if (r->grpc && t->lease.pool->protocol != FGW_PROTO_H1) s->silence_ms = x->front->silence_ms = r->route->tunnel_idle_ms ? r->route->tunnel_idle_ms : UINT32_MAX;
     if (!o.target.p || !told) {
         fgw_exchange_refuse(x, fgw_fail(FGW_E_NO_MEMORY, FGW_BY_GATEWAY));
         return;
@@ -100,7 +101,8 @@ static bool idempotent(struct fgw_str m)
 static bool may_retry(const struct fgw_try *t, struct fgw_fail why, bool processed)
 {
     const struct fgw_exchange *x = t->x;
-    if (x->kept_lost || x->tries >= TRIES_MAX || x->rp != FGW_RP_WAIT) return false;
+    int max = why.code == FGW_E_UPSTREAM_GOAWAY ? TRIES_GOAWAY_MAX : TRIES_MAX;
+    if (x->kept_lost || x->tries >= max || x->rp != FGW_RP_WAIT) return false;
     if (!processed) return true;
     bool broke = why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET;
     return t->lease.warm && broke && !why.heard && idempotent(x->r.method);
@@ -110,20 +112,21 @@ static void try_failed(struct fgw_try *t, struct fgw_fail why, bool processed)
 {
     struct fgw_exchange *x = t->x;
     bool again = t->state == FGW_TRY_SENT && may_retry(t, why, processed);
+    bool usual = again && why.code == FGW_E_UPSTREAM_GOAWAY;     /* how connections end: nobody has failed */
     x->fail = why;
     if (why.by == FGW_BY_UPSTREAM && t->state != FGW_TRY_LEASE) {
         struct fgw_stats_cell *cell = fgw_worker_upstream(x->w, t->lease.pool);
-        fgw_stats_add(&cell->upstream_failures, 1);
+        if (!usual) fgw_stats_add(&cell->upstream_failures, 1);
         if (again) fgw_stats_add(&cell->retries, 1);
-        fgw_worker_report(x->w, 2, "upstream %s endpoint %s: %s%s", t->lease.pool->name, t->lease.ep ? t->lease.ep->e.name : "-",
+        if (!usual) fgw_worker_report(x->w, 2, "upstream %s endpoint %s: %s%s", t->lease.pool->name, t->lease.ep ? t->lease.ep->e.name : "-",
                           fgw_err_word((enum fgw_err)why.code), again ? ", tried again" : "");
     }
     if (!again) {
         fgw_exchange_refuse(x, why);
         return;
     }
-    x->died_at = t->lease.ep;
-    x->refused = why.code == FGW_E_UPSTREAM_REFUSED;   /* its connection has not died: another that is open will do */
+    x->died_at = usual ? NULL : t->lease.ep;
+    x->refused = usual || why.code == FGW_E_UPSTREAM_REFUSED;    /* no connection has died: another that is open will do */
     fgw_try_drop(x);
     x->fail = (struct fgw_fail){0};
     fgw_try_start(x);
@@ -276,16 +279,9 @@ static void on_end(struct fgw_side *s)
 static void on_tunnel(struct fgw_side *s)
 {
     ENTER(s);
-    if (x->rp != FGW_RP_BODY) {                        /* the 101 did not pass the chain */
-        fgw_exchange_refuse(x, fgw_fail(FGW_E_UPSTREAM_UPGRADE, FGW_BY_GATEWAY));
-        leave(x);
-        return;
-    }
-    x->tunnel = true, x->request_ended = t->request_done = false;   /* the tunnel's direction ends anew */
-    fgw_timer_cancel(&x->w->loop.wheel, &x->deadline);
-    fgw_exchange_detach(x);
-    s->down->tunnel(s);
-    x->front->down->tunnel(x->front);
+    (void)t;
+    x->agreed = true;                                  /* if a step is still thinking about the 101: begun when that has passed */
+    if (x->rp == FGW_RP_BODY) fgw_tunnel_begin(x);
 }
 
 static void on_room(struct fgw_side *s, uint64_t n)

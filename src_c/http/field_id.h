@@ -78,6 +78,7 @@ static inline __attribute__((always_inline)) enum fgw_field_id fgw_field_id_inli
         }
     case 18: IS("proxy-authenticate", PROXY_AUTHENTICATE);
     case 19: IS("proxy-authorization", PROXY_AUTHORIZATION);
+    case 20: IS("sec-websocket-accept", SEC_WEBSOCKET_ACCEPT);
     default: return FGW_H_OTHER;
     }
 }

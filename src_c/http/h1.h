@@ -7,7 +7,7 @@
  * client  DIALING ─► IDLE ─open─► BUSY ─reply complete and request finished─► IDLE | gone
  *         Any byte or close while idle ends it. A byte behind the body, or a bad answer, means it is never used again.
  * Timers  server: head, keep-alive, body idle and rate, send idle and rate, whole connection, linger. client: body idle, send.
- *         Connect and first byte belong to the try, idle to the pool.
+ *         Connect and first byte belong to the try, idle to the pool, a tunnel's silence and age to the exchange.
  * Memory  both from the worker's slabs (fgw_h1_env); an idle connection holds no block and no msg. Freed at settle. */
 #ifndef FGW_HTTP_H1_H
 #define FGW_HTTP_H1_H
@@ -18,7 +18,7 @@ struct fgw_h1_limits {               /* lives as long as any codec made with it:
     struct fgw_head_limits head;
     struct fgw_body_limits body;
     uint32_t window;                 /* body bytes given up and not yet credited */
-    uint32_t head_ms, body_idle_ms, body_rate, send_idle_ms, send_rate, keepalive_ms, connection_ms, tunnel_idle_ms;
+    uint32_t head_ms, body_idle_ms, body_rate, send_idle_ms, send_rate, keepalive_ms, connection_ms;
     uint32_t half_close_probe_ms, linger_ms;
     uint32_t requests_max;           /* a connection; 0 none */
     uint64_t body_max;               /* 0 none */

@@ -1,39 +1,11 @@
 /* The side that faces upstreams. States: see h1.h. */
 #include <errno.h>
-#include "http/h1_impl.h"
+#include "http/h1_client_impl.h"
 
-enum state { S_DIALING, S_IDLE, S_BUSY, S_GONE };
-enum in    { IN_WAIT, IN_BODY, IN_TRAILERS, IN_DONE, IN_TUNNEL };
-enum out   { OUT_WAIT, OUT_BODY, OUT_DONE, OUT_TUNNEL, OUT_SHUT };
 enum { INFO_MAX = 32 };                /* interim answers to one request */
 
-struct fgw_h1_client {
-    struct fgw_conn conn;
-    struct fgw_mux mux;
-    struct fgw_side side;
-    struct fgw_h1_env *env;
-    const struct fgw_h1_limits *lim;
-    struct fgw_msg *msg;
-    struct fgw_body body;
-    struct fgw_h1_writer w;
-    struct fgw_timer read_timer, write_timer;
-    struct fgw_job ready, freed, dead;
-    uint64_t window;                   /* body bytes that may still be given up */
-    uint64_t mark;                     /* conn.sent when this request began */
-    uint32_t requests;
-    uint8_t state, in, out, infos;
-    bool keep, head_request, upgrade_asked, closing, blocked;
-    bool tcp, heard;                   /* heard: the peer's kernel has acknowledged bytes of ours, or that cannot be asked */
-};
-
-static const struct fgw_side_down down;
-static const struct fgw_mux_ops mux_ops;
 static void input(struct fgw_h1_client *c);
-
-static struct fgw_h1_client *of(struct fgw_side *side) { return fgw_container(side, struct fgw_h1_client, side); }
 static struct fgw_h1_client *of_mux(struct fgw_mux *m) { return fgw_container(m, struct fgw_h1_client, mux); }
-static void read_timer(struct fgw_h1_client *c, uint64_t ms) { fgw_loop_timer(c->env->loop, &c->read_timer, ms); }
-static void later(struct fgw_h1_client *c) { fgw_job_add(&c->env->loop->ready, &c->ready); }
 
 /* ---- ends ---- */
 static void free_client(struct fgw_job *j)
@@ -80,7 +52,7 @@ static void freed(struct fgw_job *j)
     }
     c->state = S_IDLE;
     c->mux.used = 0;
-    read_timer(c, 0);
+    client_read_timer(c, 0);
     c->mux.user->on_room(&c->mux);
 }
 
@@ -106,7 +78,9 @@ static void info(struct fgw_h1_client *c, struct fgw_msg *m)
 
 static void switching(struct fgw_h1_client *c, struct fgw_msg *m)
 {
-    if (!c->upgrade_asked || !m->upgrade || fgw_head_find(&m->head, FGW_H_UPGRADE)->value_len > FGW_H1_UPGRADE_MAX) {   /* unasked, or to nothing */
+    struct fgw_str to = fgw_msg_upgrade(m);
+    bool asked = c->upgrade_asked && to.n && to.n <= FGW_H1_UPGRADE_MAX;             /* else unasked, or to nothing */
+    if (!asked || (c->key_ours && !(fgw_ws_is(to) && fgw_ws_agreed(m, c->accept)))) {
         fgw_msg_put(m);
         fail(c, FGW_E_UPSTREAM_UPGRADE);
         return;
@@ -122,7 +96,7 @@ static void final(struct fgw_h1_client *c, struct fgw_msg *m)
     bool none = m->len == FGW_LEN_NONE || (m->len == FGW_LEN_KNOWN && m->length == 0);
     c->keep = m->keep_alive && c->body.framing != FGW_BODY_CLOSE;
     c->in = none ? IN_DONE : IN_BODY;
-    if (!none) read_timer(c, c->lim->body_idle_ms);
+    if (!none) client_read_timer(c, c->lim->body_idle_ms);
     c->side.up->on_head(&c->side, m);
     if (c->in == IN_DONE && c->side.up) c->side.up->on_end(&c->side);
 }
@@ -189,7 +163,7 @@ static void give(struct fgw_h1_client *c, uint32_t off, uint32_t len)
 static void reply_end(struct fgw_h1_client *c)
 {
     c->in = IN_DONE;
-    read_timer(c, 0);
+    client_read_timer(c, 0);
     if (c->side.up) c->side.up->on_end(&c->side);
 }
 
@@ -209,7 +183,7 @@ static bool read_body(struct fgw_h1_client *c)
         else if (e == FGW_BODY_TRAILERS) c->in = IN_TRAILERS;
         else if (c->body.framing == FGW_BODY_LENGTH && c->body.left == 0) reply_end(c);
     }
-    if (c->in == IN_BODY) read_timer(c, c->lim->body_idle_ms);
+    if (c->in == IN_BODY) client_read_timer(c, c->lim->body_idle_ms);
     return c->in == IN_TRAILERS;
 }
 
@@ -323,7 +297,7 @@ static void read_timeout(struct fgw_timer *t)
 {
     struct fgw_h1_client *c = fgw_container(t, struct fgw_h1_client, read_timer);
     if (c->in != IN_BODY && c->in != IN_TRAILERS) return;
-    if (!c->window) read_timer(c, c->lim->body_idle_ms);   /* held back by a slow client: that side's timers judge */
+    if (!c->window) client_read_timer(c, c->lim->body_idle_ms);   /* held back by a slow client: that side's timers judge */
     else fail(c, FGW_E_UPSTREAM_IDLE);
 }
 
@@ -332,119 +306,12 @@ static void write_timeout(struct fgw_timer *t)
     fail(fgw_container(t, struct fgw_h1_client, write_timer), FGW_E_UPSTREAM_SEND);
 }
 
-/* ---- downward: the side ---- */
-static void send_info(struct fgw_side *side, const struct fgw_out *o) { (void)side, (void)o; }   /* requests have none */
-
-static void send_head(struct fgw_side *side, const struct fgw_out *o)
-{
-    struct fgw_h1_client *c = of(side);
-    char hop[FGW_H1_HOP_MAX + 64];
-    if (c->state != S_BUSY || c->out != OUT_WAIT) return;
-    c->head_request = fgw_str_eq(o->method, FGW_STR("HEAD"));
-    c->upgrade_asked = o->upgrade.n > 0 && o->upgrade.n <= FGW_H1_UPGRADE_MAX;
-    uint32_t n = fgw_h1_request_framing(&c->w, o, hop);
-    n += fgw_h1_connection(o, c->upgrade_asked, true, 1, hop + n);
-    if (o->trailers) memcpy(hop + n, "TE: trailers\r\n", 14), n += 14;
-    c->out = OUT_BODY;
-    if (!fgw_h1_send_request(&c->conn, o, fgw_str(hop, n))) fgw_conn_kill(&c->conn);
-}
-
-static void send_body(struct fgw_side *side, struct fgw_span bytes)
-{
-    struct fgw_h1_client *c = of(side);
-    if (c->state != S_BUSY || (c->out != OUT_BODY && c->out != OUT_TUNNEL)) return;
-    if (!fgw_h1_writer_body(&c->w, &c->conn, bytes)) fgw_conn_kill(&c->conn);
-}
-
-static void send_trailers(struct fgw_side *side, const struct fgw_out_field *f, uint32_t n)
-{
-    struct fgw_h1_client *c = of(side);
-    if (c->state == S_BUSY && c->out == OUT_BODY) fgw_h1_writer_trailers(&c->w, &c->conn, f, n);
-}
-
-static void finish(struct fgw_side *side)
-{
-    struct fgw_h1_client *c = of(side);
-    if (c->state != S_BUSY) return;
-    if (c->out == OUT_TUNNEL) c->out = OUT_SHUT, fgw_conn_shut(&c->conn);
-    else if (c->out == OUT_BODY) {
-        c->out = OUT_DONE;
-        if (!fgw_h1_writer_end(&c->w, &c->conn)) fgw_conn_kill(&c->conn);
-    }
-}
-
-static void tunnel(struct fgw_side *side)
-{
-    struct fgw_h1_client *c = of(side);
-    if (c->state != S_BUSY || c->in == IN_DONE) return;
-    c->out = OUT_TUNNEL;
-    c->w.framing = FGW_BODY_CLOSE;
-    if (fgw_conn_in_len(&c->conn) || c->conn.eof) later(c);
-}
-
-static void credit(struct fgw_side *side, uint64_t n)
-{
-    struct fgw_h1_client *c = of(side);
-    bool was = c->window == 0;
-    c->window += n;
-    if (!was || c->state != S_BUSY) return;
-    fgw_conn_want_read(&c->conn, true);
-    if (fgw_conn_in_len(&c->conn) || c->conn.eof) later(c);
-}
-
-static void abort_(struct fgw_side *side, enum fgw_err why)
-{
-    struct fgw_h1_client *c = of(side);
-    (void)why;
-    c->keep = false;
-    if (c->state == S_BUSY) fgw_conn_kill(&c->conn);
-}
-
-static void stop_reading(struct fgw_side *side, enum fgw_err why) { abort_(side, why); }
-
-static void release(struct fgw_side *side)
-{
-    struct fgw_h1_client *c = of(side);
-    side->up = NULL;
-    if (c->state != S_BUSY) return;
-    if (c->in == IN_DONE && c->out == OUT_DONE && c->keep) fgw_job_add(&c->env->loop->ready, &c->freed);
-    else abort_(side, FGW_E_CANCELLED);
-}
-
-static const struct fgw_side_down down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
-
-/* ---- downward: the mux ---- */
-static struct fgw_side *mux_open(struct fgw_mux *m)
-{
-    struct fgw_h1_client *c = of_mux(m);
-    FGW_CHECK(c->state == S_IDLE && m->used < m->max);
-    m->used = 1;
-    c->state = S_BUSY;
-    c->in = IN_WAIT, c->out = OUT_WAIT, c->infos = 0;
-    c->keep = false;
-    c->mark = c->conn.sent;
-    c->window = c->lim->window;
-    c->requests++;
-    c->side = (struct fgw_side){.down = &down, .minor = 1, .h = 1};
-    return &c->side;
-}
-
-static void mux_close(struct fgw_mux *m)
-{
-    struct fgw_h1_client *c = of_mux(m);
-    m->no_more = true;
-    c->closing = true;
-    if (c->state != S_BUSY && c->state != S_GONE) fgw_conn_kill(&c->conn);
-}
-
-static const struct fgw_mux_ops mux_ops = {mux_open, mux_close};
-
 /* ---- life ---- */
 static struct fgw_h1_client *client_init(struct fgw_h1_env *e, const struct fgw_h1_limits *lim, const struct fgw_mux_user *user)
 {
     struct fgw_h1_client *c = fgw_slab_get(&e->clients);
     if (!c) return NULL;
-    *c = (struct fgw_h1_client){.env = e, .lim = lim, .mux = {.ops = &mux_ops, .user = user},
+    *c = (struct fgw_h1_client){.env = e, .lim = lim, .mux = {.ops = &fgw_h1_client_mux, .user = user},
                                 .ready = {.run = ready}, .freed = {.run = freed}, .dead = {.run = free_client},
                                 .read_timer = {.fire = read_timeout}, .write_timer = {.fire = write_timeout}};
     return c;
@@ -483,7 +350,7 @@ struct fgw_mux *fgw_h1_client_memory(struct fgw_h1_env *e, const struct fgw_tran
     if (!c) return NULL;
     fgw_conn_init_memory(&c->conn, e->loop, tp, &conn_user);
     c->ready.run = announce;
-    later(c);
+    client_later(c);
     return &c->mux;
 }
 

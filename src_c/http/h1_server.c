@@ -122,6 +122,7 @@ static void begin(struct fgw_h1_server *s)
     s->head_request = m->head.method == FGW_M_HEAD;
     s->expect = m->expect && m->len != FGW_LEN_NONE;
     s->keep = m->keep_alive;
+    s->key_came = fgw_unlikely(m->upgrade) && fgw_ws_key_of(m, s->key);
     s->discard = s->failing = false;
     s->window = s->lim->window;
     s->out = OUT_WAIT;
@@ -300,7 +301,6 @@ static bool read_trailers(struct fgw_h1_server *s)
 static bool read_tunnel(struct fgw_h1_server *s)
 {
     uint32_t n = fgw_conn_in_len(&s->conn);
-    server_read_timer(s, s->lim->tunnel_idle_ms);
     if (n && body_paused(s)) return false;
     if (n && s->side.up) {
         n = within_window(s);
@@ -394,7 +394,6 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
         }
     }
     uint64_t room = fgw_h1_writer_acked(&s->w, c->out.bytes);
-    if (s->out == OUT_TUNNEL) server_read_timer(s, s->lim->tunnel_idle_ms);
     if (room && s->side.up) s->side.up->on_room(&s->side, room);
     if (s->in == IN_IDLE && fgw_conn_in_len(c) && c->out.bytes <= s->lim->window) server_later(s);
 }
@@ -428,10 +427,8 @@ static void read_timeout(struct fgw_timer *t)
         else if (!s->discard && !s->window) server_read_timer(s, s->lim->body_idle_ms);   /* we hold it back ourselves */
         else refuse(s, FGW_E_BODY_TIMEOUT);
         break;
-    case IN_DONE: if (s->out == OUT_TUNNEL) over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT));   /* half of it has ended, the other is silent */
-        else if (s->conn.eof) probe(s);
+    case IN_DONE: if (s->conn.eof) probe(s);
         break;
-    case IN_TUNNEL: over(s, fgw_fail(FGW_E_TUNNEL_IDLE, FGW_BY_CLIENT)); break;
     case IN_LINGER:                                    /* what cannot be delivered in time is the write timer's affair */
         if (s->conn.out.bytes) fgw_conn_finish(&s->conn);
         else gone(s);

@@ -25,7 +25,7 @@ static void send_info(struct fgw_side *side, const struct fgw_out *o)
 static void send_head(struct fgw_side *side, const struct fgw_out *o)
 {
     struct fgw_h1_server *s = of(side);
-    char hop[FGW_H1_HOP_MAX + 64];
+    char hop[FGW_H1_HOP_MAX + 64 + FGW_WS_LINE];
     if (s->failing || s->out != OUT_WAIT) return;
     bool tunnel = o->status == 101;
     s->keep = !tunnel && may_keep(s, o);
@@ -33,6 +33,7 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
     uint32_t n = fgw_h1_reply_framing(&s->w, o, bodyless, s->minor > 0, hop);
     if (s->w.framing == FGW_BODY_CLOSE) s->keep = false;
     n += fgw_h1_connection(o, tunnel, s->keep, s->minor, hop + n);
+    if (fgw_unlikely(tunnel) && s->key_came) n += fgw_ws_agree(o, s->key, hop + n);
     s->out = OUT_BODY;
     if (!fgw_h1_send_reply(&s->conn, o, fgw_str(hop, n))) fgw_conn_kill(&s->conn);
 }
@@ -69,7 +70,7 @@ static void tunnel(struct fgw_side *side)
     s->w.framing = FGW_BODY_CLOSE;
     s->keep = false;
     fgw_conn_want_read(&s->conn, true);
-    server_read_timer(s, s->lim->tunnel_idle_ms);
+    server_read_timer(s, 0);                           /* how long it may be silent is for those above to say */
     if (fgw_conn_in_len(&s->conn) || s->conn.eof) server_later(s);
 }
 

@@ -3,6 +3,7 @@
 #ifndef FGW_HTTP_H1_SERVER_IMPL_H
 #define FGW_HTTP_H1_SERVER_IMPL_H
 #include "http/h1_impl.h"
+#include "http/websocket.h"
 
 enum in  { IN_IDLE, IN_HEAD, IN_BODY, IN_TRAILERS, IN_DONE, IN_TUNNEL, IN_LINGER, IN_CLOSED };
 enum out { OUT_WAIT, OUT_BODY, OUT_DONE, OUT_TUNNEL, OUT_SHUT };
@@ -28,6 +29,8 @@ struct fgw_h1_server {
     bool head_request, expect;      /* expect: a 100-continue is owed and the body has not begun */
     bool discard;                   /* the rest of this body is not wanted */
     bool failing;                   /* the codec ends this request itself; down calls are ignored */
+    bool key_came;                  /* with the request for a WebSocket: `key`, whose digest the 101 must say */
+    char key[FGW_WS_KEY];
 };
 
 extern const struct fgw_side_down fgw_h1_server_down;

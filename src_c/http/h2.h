@@ -13,7 +13,8 @@
  *          64 KiB wait in the conn; DATA leaves as references of the spans it was given, not as copies.
  * Guards   what a peer may make us do for nothing is counted (h2_guard.c): resets, control frames, empty frames, continuations, header
  *          bytes. Past its limit the connection ends with GOAWAY ENHANCE_YOUR_CALM and its own word in the log.
- * Not here push is never made; the priorities of RFC 7540 are switched off, those of RFC 9218 are nghttp2's; CONNECT is refused.
+ * Tunnels  extended CONNECT for WebSocket (RFC 8441) is to those above what HTTP/1.1 asks by Upgrade (h2_tunnel.c); plain CONNECT is refused.
+ * Not here push is never made; the priorities of RFC 7540 are switched off, those of RFC 9218 are nghttp2's.
  * Memory   connections and streams from slabs; nghttp2's own from fgw_h2_memory: slabs for what is small, all of it counted.
  * Thread   one. */
 #ifndef FGW_HTTP_H2_H
@@ -32,7 +33,11 @@ struct fgw_h2_limits {               /* beside fgw_h1_limits, whose times, heads
 };
 
 enum { FGW_H2_SIZES = 5 };           /* 64 to 1,024 bytes */
-struct fgw_h2_memory { struct fgw_slab small[FGW_H2_SIZES]; uint64_t bytes, max; };   /* max 0: none; above it nghttp2 is refused */
+struct fgw_h2_memory {
+    struct fgw_slab small[FGW_H2_SIZES];
+    struct fgw_slab frame;           /* a session's output: 16 KiB, of which ours use the first page; apart, so that the others stay untouched */
+    uint64_t bytes, max;             /* max 0: none; above it nghttp2 is refused */
+};
 
 struct fgw_h2_env {                  /* one a worker */
     struct fgw_loop *loop;
@@ -41,6 +46,8 @@ struct fgw_h2_env {                  /* one a worker */
     struct fgw_h2_memory memory;
     struct nghttp2_session_callbacks *callbacks, *client_callbacks;
     struct nghttp2_option *option;
+    struct fgw_block *heads;         /* where header blocks are put together, one behind the other; one reference held here */
+    uint32_t heads_fill;
 };
 bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1);     /* false: no memory; fini is due all the same */
 void fgw_h2_env_fini(struct fgw_h2_env *e);

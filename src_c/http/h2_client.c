@@ -1,7 +1,9 @@
 /* Connections to upstreams: dial, settings, places, ends. Their streams are in h2_client_stream.c; what both roles share in h2_conn.c. */
-#include "http/h2_impl.h"
+#include "http/h2_client_impl.h"
 #include <errno.h>
 #include "io/tls.h"
+
+enum { PONG_MS = 5000 };
 
 static const struct fgw_mux_ops mux_ops;
 static struct fgw_h2_client *of(struct fgw_mux *m) { return fgw_container(m, struct fgw_h2_client, mux); }
@@ -19,7 +21,7 @@ static void places(struct fgw_h2_client *c)
 {
     uint32_t before = c->mux.max, max = c->peer_max < c->h.h2->streams ? c->peer_max : c->h.h2->streams;
     if (!c->spare) c->spare = fgw_slab_get(&c->h.env->streams);
-    if (!c->spare && max > c->mux.used) max = c->mux.used;
+    if ((!c->spare || c->doubt) && max > c->mux.used) max = c->mux.used;
     if (c->ready && !c->peer_max) c->mux.no_more = true;                 /* it wants no further request; another connection may serve */
     if (c->told) return;
     if (!c->ready) {
@@ -32,11 +34,41 @@ static void places(struct fgw_h2_client *c)
     if (c->mux.max > before && !c->mux.no_more) c->roomy = true, fgw_h2_later(&c->h);
 }
 
+/* Nothing more is asked of it until it has shown a sign of life. Unused it is not worth the wait. */
+void fgw_h2_client_doubt(struct fgw_h2_client *c)
+{
+    if (c->doubt || c->h.state != FGW_H2_OPEN) return;
+    c->doubt = true;
+    if (c->mux.used > 1) {                             /* the one that was given up goes now */
+        c->mux.max = c->mux.used - 1;
+        nghttp2_submit_ping(c->h.ng, NGHTTP2_FLAG_NONE, NULL);
+        fgw_loop_timer(c->h.env->loop, &c->h.leave_timer, PONG_MS);
+    } else c->mux.no_more = true;
+    fgw_h2_later(&c->h);
+}
+
+static void heard(struct fgw_h2_client *c)
+{
+    c->heard_ms = fgw_h2_now(&c->h);
+    if (!c->doubt) return;
+    c->doubt = false;
+    if (c->h.state == FGW_H2_OPEN) fgw_timer_cancel(&c->h.env->loop->wheel, &c->h.leave_timer);
+    places(c);
+}
+
+static void no_pong(struct fgw_timer *t)
+{
+    struct fgw_h2_conn *h = fgw_container(t, struct fgw_h2_conn, leave_timer);
+    if (h->state == FGW_H2_LINGER) fgw_h2_lost(h);
+    else fgw_h2_over(h, fgw_fail(FGW_E_UPSTREAM_SILENT, FGW_BY_UPSTREAM));
+}
+
 /* A stream went. The pool is above, and this may be a downward call: it hears of it from the pump. */
 static void client_freed(struct fgw_h2_conn *h)
 {
     struct fgw_h2_client *c = fgw_h2_client_of(h);
     c->mux.used = h->nstreams;
+    if (c->doubt) c->mux.max = c->mux.used ? c->mux.used : 1;
     c->roomy = true;
     fgw_h2_later(h);
 }
@@ -84,8 +116,9 @@ static void client_done(struct fgw_h2_conn *h)
     bool roomy = c->roomy;
     if (roomy && !c->spare) places(c);
     c->roomy = false;
+    if (c->doubt && !h->nstreams) c->mux.no_more = true;
     if (!h->nstreams && (c->mux.no_more || !nghttp2_session_want_read(h->ng))) goodbye(c);
-    else if (roomy && !c->told && !c->mux.no_more && c->mux.used < c->mux.max) c->mux.user->on_room(&c->mux);
+    else if (roomy && !c->told && !c->doubt && !c->mux.no_more && c->mux.used < c->mux.max) c->mux.user->on_room(&c->mux);
 }
 
 static void client_rested(struct fgw_h2_conn *h) { (void)h; }            /* how long it may rest is the pool's affair */
@@ -112,10 +145,13 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
     return 0;
 }
 
+/* An answer before the question has left: whoever guessed the stream's number wants to answer somebody else's request. nghttp2 cannot tell. */
 static int begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
+    struct fgw_h2_conn *h = user;
     struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
-    return s && !fgw_h2_mute(s) ? fgw_h2_begin_block(user, s) : 0;
+    if (s && h->conn.sent <= s->mark) return fgw_h2_trip(h, FGW_E_H2_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
+    return s && !fgw_h2_mute(s) ? fgw_h2_begin_block(h, s) : 0;
 }
 
 /* The request's bytes begin here: until they leave, nobody can have acted on them. */
@@ -163,6 +199,7 @@ static void on_input(struct fgw_conn *conn)
     uint32_t n = fgw_conn_in_len(conn);
     bool strange = !c->spoke && n >= 4 && fgw_conn_in(conn)[3] != NGHTTP2_SETTINGS;      /* an alert, a banner: there may be no more of it */
     c->spoke = c->spoke || n;
+    if (n) heard(c);
     if (strange || (conn->eof && c->spoke && !c->ready && !n)) fgw_h2_over(&c->h, fgw_fail(FGW_E_UPSTREAM_NOT_H2, FGW_BY_UPSTREAM));
     else fgw_h2_conn_user.on_input(conn);
 }
@@ -221,7 +258,7 @@ static struct fgw_h2_client *client_init(struct fgw_h2_env *e, const struct fgw_
     if (!c) return NULL;
     *c = (struct fgw_h2_client){.mux = {.ops = &mux_ops, .user = user}};
     fgw_h2_conn_init(&c->h, &role, e, lim, h2);
-    c->h.state = FGW_H2_DIALING;
+    c->h.state = FGW_H2_DIALING, c->h.leave_timer.fire = no_pong;
     c->spare = fgw_slab_get(&e->streams);
     if (c->spare && session(&c->h)) return c;
     fgw_h2_conn_unmake(&c->h);

@@ -1,9 +1,14 @@
 /* A connection of either role: streams, input, output, ends. What the roles do with it is in h2_server.c and h2_client.c. */
-#include "http/h2_impl.h"
+#include "http/h2_tunnel.h"
 
 enum { DISCARD_MAX = 256 << 10 };
 
 /* ---- streams ---- */
+static struct fgw_h2_stream *stream_at(const struct fgw_h2_conn *h, int32_t id)
+{
+    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
+}
+
 void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
 {
     fgw_list_push(&h->streams, &s->link);
@@ -13,6 +18,12 @@ void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
         h->looked_ms = fgw_h2_now(h);
         fgw_loop_timer(h->env->loop, &h->timer, FGW_H2_LOOK_MS);
     }
+}
+
+void fgw_h2_unbind(struct fgw_h2_stream *s)
+{
+    if (s->h->heading == s) s->h->heading = NULL;
+    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
 }
 
 static void stream_dead(struct fgw_job *j)
@@ -35,7 +46,7 @@ void fgw_h2_stream_free(struct fgw_h2_stream *s)
     s->freed = true;
     if (h->heading == s) h->heading = NULL;
     fgw_link_remove(&s->link), fgw_link_remove(&s->stir);
-    fgw_buf_clear(&h->env->loop->bufs, &s->out);
+    fgw_buf_clear(&h->env->loop->bufs, &s->out), fgw_buf_clear(&h->env->loop->bufs, &s->early);
     fgw_msg_put(s->m), s->m = NULL;
     if (s->trailers) fgw_block_unref(s->trailers), s->trailers = NULL;
     h->nstreams--;
@@ -131,6 +142,7 @@ static void stirred(struct fgw_h2_conn *h)
             h->role->bad(s, (enum fgw_err)s->failed);
             continue;
         }
+        if (s->connect) fgw_h2_tunnel_run(s);
         if (s->eof && s->released && !s->in_end && !s->closed) fgw_h2_reset(s, NGHTTP2_NO_ERROR);
         if (room && s->side.up) s->side.up->on_room(&s->side, room);
     }
@@ -171,13 +183,15 @@ static void on_sent(struct fgw_conn *c, uint64_t n)
 void fgw_h2_in_end(struct fgw_h2_stream *s)
 {
     s->in_end = true;
+    if (fgw_h2_tunnel_waits(s)) return;                /* told with what is held */
+    s->in_told = true;
     if (s->side.up) s->side.up->on_end(&s->side);
     else if (s->eof) fgw_h2_stir(s);
 }
 
 static void trailers(struct fgw_h2_stream *s)
 {
-    enum fgw_err e = fgw_h2_trailers_end(s);
+    enum fgw_err e = s->connect ? FGW_E_BAD_REQUEST : fgw_h2_trailers_end(s);        /* section 8.5: DATA and nothing else */
     struct fgw_msg *m = s->m;
     s->m = NULL;
     if (!e && s->side.up && !s->discard && m->head.nfields) s->side.up->on_trailers(&s->side, m);
@@ -189,12 +203,11 @@ static void trailers(struct fgw_h2_stream *s)
 int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = f->hd.stream_id ? fgw_h2_stream_at(h, f->hd.stream_id) : NULL;
+    struct fgw_h2_stream *s = f->hd.stream_id ? stream_at(h, f->hd.stream_id) : NULL;
     bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
     (void)ng;
     if (f->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     if (f->hd.type == NGHTTP2_HEADERS) h->head_ms = 0;
-    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
     if (f->hd.type == NGHTTP2_DATA && f->hd.length && f->hd.length <= f->data.padlen && !end && !fgw_h2_spend(h, FGW_H2_EMPTY))
         return fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM);
     if (s && f->hd.type == NGHTTP2_RST_STREAM) s->theirs = true;
@@ -207,7 +220,7 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
 {
     struct fgw_h2_conn *h = user;
-    struct fgw_h2_stream *s = fgw_h2_stream_at(h, id);
+    struct fgw_h2_stream *s = stream_at(h, id);
     (void)flags;
     nghttp2_session_consume_connection(ng, n);
     if (!s || !s->side.up || s->discard) return 0;
@@ -221,7 +234,9 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     s->expect = false;
     s->got += n, s->held += n;
     s->read_ms = fgw_h2_now(h);
-    s->side.up->on_body(&s->side, (struct fgw_span){b, (uint32_t)((const char *)p - b->data), (uint32_t)n});
+    struct fgw_span bytes = {b, (uint32_t)((const char *)p - b->data), (uint32_t)n};
+    if (!fgw_h2_tunnel_waits(s)) s->side.up->on_body(&s->side, bytes);
+    else if (!fgw_h2_tunnel_hold(s, bytes)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 

@@ -53,20 +53,19 @@ int fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *us
 static bool below(uint64_t bytes, uint32_t rate, uint64_t ms) { return rate && ms > RATE_GRACE_MS && bytes * 1000 < (uint64_t)rate * ms; }
 
 /* A call's messages come when they come. What it may not do is hold a stream open for nothing: as for a tunnel, a byte in either direction is life. */
-static void look_call(struct fgw_h2_stream *s, uint64_t now)
+static void look_lasting(struct fgw_h2_stream *s, uint64_t now)
 {
-    const struct fgw_h1_limits *lim = s->h->lim;
     uint64_t last = s->read_ms > s->out_ms ? s->read_ms : s->out_ms;
-    if (s->held || s->out.bytes || !lim->tunnel_idle_ms || now - last < lim->tunnel_idle_ms) return;
+    if (s->held || s->out.bytes || now - last < s->side.silence_ms) return;
     s->h->role->bad(s, (enum fgw_err)s->h->role->body_idle);
 }
 
 static void look_in(struct fgw_h2_stream *s, uint64_t now)
 {
     const struct fgw_h1_limits *lim = s->h->lim;
-    if (s->in_end || !s->head_done || s->discard || s->expect || !s->side.up) return;
-    if (s->grpc) {
-        look_call(s, now);
+    if (s->in_end || s->connect || !s->head_done || s->discard || s->expect || !s->side.up) return;
+    if (s->side.silence_ms) {
+        look_lasting(s, now);
         return;
     }
     if (s->held) {                                     /* we hold it back ourselves: the wait is not the peer's */

@@ -2,30 +2,48 @@
  * no connection-specific field, te, form of content-length) is not checked again; what HTTP/1 would refuse is refused here, or by the role. */
 #include "http/h2_impl.h"
 
-enum { BLOCK_FIRST = 3 << 10, BOMB_FACTOR = 4 };
+enum { HEADS = 15 << 10, FIRST = 2 << 10, BOMB_FACTOR = 4 };             /* HEADS: a block for many; FIRST: what one should find free in it */
+
+/* Heads share blocks: with hundreds under way a page for each would cost more than the work on it. One that waits is moved out of it
+ * (core/unpin.c). */
+static struct fgw_block *shared(struct fgw_h2_env *e)
+{
+    if (e->heads && e->heads->refs == 1) e->heads_fill = 0;
+    if (e->heads && e->heads->cap - e->heads_fill >= FIRST) return e->heads;
+    struct fgw_block *b = fgw_block_get(&e->loop->blocks, HEADS);
+    if (!b) return NULL;
+    if (e->heads) fgw_block_unref(e->heads);
+    e->heads = b, e->heads_fill = 0;
+    return b;
+}
 
 struct fgw_msg *fgw_h2_msg_new(struct fgw_h2_stream *s)
 {
-    struct fgw_msg *m = fgw_msg_get(&s->h->env->h1->msgs);
+    struct fgw_h2_env *e = s->h->env;
+    struct fgw_msg *m = fgw_msg_get(&e->h1->msgs);
     if (!m) return NULL;
-    m->b = fgw_block_get(&s->h->env->loop->blocks, BLOCK_FIRST);
-    if (!m->b) {
+    struct fgw_block *b = shared(e);
+    if (!b) {
         fgw_msg_put(m);
         return NULL;
     }
-    m->head.base = m->b->data, m->head.minor = 1;
+    e->heads_fill = (e->heads_fill + 15) & ~15u;
+    m->b = fgw_block_ref(b);
+    m->head.base = b->data + e->heads_fill, m->head.minor = 1;
     s->fill = s->listed = 0;
     return m;
 }
 
-/* Grown, offsets stay what they are. */
+/* Grown, offsets stay what they are. Once another head has begun behind it in the shared block, or no room is left there, it gets its own. */
 bool fgw_h2_head_room(struct fgw_h2_stream *s, size_t n)
 {
     struct fgw_msg *m = s->m;
-    if (s->fill + n <= m->b->cap) return true;
-    struct fgw_block *b = fgw_block_get(&s->h->env->loop->blocks, (s->fill + n) * 2);
+    struct fgw_h2_env *e = s->h->env;
+    size_t end = (size_t)(m->head.base - m->b->data) + s->fill;
+    if (end + n <= m->b->cap && (m->b != e->heads || end == e->heads_fill)) return true;
+    struct fgw_block *b = fgw_block_get(&e->loop->blocks, (s->fill + n) * 2);
     if (!b) return false;
-    memcpy(b->data, m->b->data, s->fill);
+    memcpy(b->data, m->head.base, s->fill);
     fgw_block_unref(m->b);
     m->b = b, m->head.base = b->data;
     return true;
@@ -33,9 +51,11 @@ bool fgw_h2_head_room(struct fgw_h2_stream *s, size_t n)
 
 uint32_t fgw_h2_head_stash(struct fgw_h2_stream *s, const void *p, size_t n)
 {
+    struct fgw_msg *m = s->m;
     uint32_t at = s->fill;
-    if (n) memcpy(s->m->b->data + at, p, n);
+    if (n) memcpy(m->b->data + (m->head.base - m->b->data) + at, p, n);
     s->fill += (uint32_t)n;
+    if (m->b == s->h->env->heads) s->h->env->heads_fill += (uint32_t)n;
     return at;
 }
 

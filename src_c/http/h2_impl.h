@@ -49,12 +49,10 @@ struct fgw_h2_conn {                     /* first in fgw_h2_server and fgw_h2_cl
     struct fgw_timer timer;              /* looks over all streams while there are any; else the role's */
     struct fgw_timer leave_timer;        /* between the two steps of a drain; then lingering */
     struct fgw_link streams, stirred;    /* stirred: those with something to be told or done after output */
-    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks a stream up by number for each field otherwise */
+    struct fgw_h2_stream *heading;       /* whose header block is, or was last, at hand: nghttp2 looks up by number */
     struct fgw_h2_guard guard;
-    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms;   /* head_ms: when the header block at hand began; 0: none */
-    uint64_t discarded;
-    uint32_t nstreams;
-    uint32_t code;                       /* of the GOAWAY that a fault of the peer asks for */
+    uint64_t born_ms, looked_ms, idle_ms, head_ms, sent_ms, discarded;   /* head_ms: when the header block at hand began; 0: none */
+    uint32_t nstreams, code;             /* code: of the GOAWAY that a fault of the peer asks for */
     uint8_t state, fault;                /* enum fgw_h2_state; enum fgw_err */
     bool settled, looking;               /* the peer's SETTINGS came; the timer is the streams' */
     bool receiving;                      /* within nghttp2's input: a fault can stop it there */
@@ -67,6 +65,7 @@ struct fgw_h2_stream {
     struct fgw_job dead;
     struct fgw_msg *m;               /* being built: head or trailers */
     struct fgw_buf out;              /* body bytes nghttp2 has not taken */
+    struct fgw_buf early;            /* of a tunnel that is not open yet */
     struct fgw_block *trailers;      /* ntrailers nghttp2_nv and their texts */
     uint64_t room;                   /* taken, and not yet told */
     uint64_t left;                   /* still owed of a known length */
@@ -79,13 +78,15 @@ struct fgw_h2_stream {
     int32_t id;                      /* client: 0 until the head is sent */
     uint8_t refuse;                  /* enum fgw_err: what is wrong with the head */
     uint8_t scheme;                  /* 0 not seen, 1 http or https, 2 another */
+    uint8_t protocol;                /* enum fgw_h2_protocol (h2_tunnel.h): what an extended CONNECT asks for */
     uint8_t failed;                  /* client: enum fgw_err, to be told with the next output */
     uint8_t infos;                   /* client: interim answers */
     bool head_done, head_request, expect, in_end;
     bool out_head, out_end, out_known, eof;    /* eof: nghttp2 has the end of our message */
     bool discard, ours, theirs;      /* the rest of the body is not wanted; we reset it; the peer did */
+    bool connect, tunnel, in_told;   /* asked to become a tunnel; is one; its end was told up */
     bool aborted;                    /* on_abort is being or was said: release frees nothing and resets nothing */
-    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form, and either side may be silent for long */
+    bool released, closed, freed, grpc;        /* grpc: a call: our own answers are in its form */
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
@@ -93,15 +94,6 @@ static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop
 static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
-}
-static inline struct fgw_h2_stream *fgw_h2_stream_at(const struct fgw_h2_conn *h, int32_t id)
-{
-    return h->heading && h->heading->id == id ? h->heading : nghttp2_session_get_stream_user_data(h->ng, id);
-}
-static inline void fgw_h2_unbind(struct fgw_h2_stream *s)                /* nghttp2 shall not name it any more */
-{
-    if (s->h->heading == s) s->h->heading = NULL;
-    if (s->id) nghttp2_session_set_stream_user_data(s->h->ng, s->id, NULL);
 }
 static inline void fgw_h2_stir(struct fgw_h2_stream *s)
 {
@@ -112,8 +104,7 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
-/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (section 8.2.2); v has room for n. It copies values, and names that are
- * not ours, which it folds to lower case. */
+/* Fields as nghttp2 takes them, without what HTTP/2 has no place for (8.2.2); v has room for n. Values are copied, names folded or ours. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);
 static inline nghttp2_nv fgw_h2_nv(struct fgw_str name, struct fgw_str value)   /* name: lower case, and there for ever */
 {
@@ -129,6 +120,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
 void fgw_h2_conn_unmake(struct fgw_h2_conn *h);                          /* one that never began */
 nghttp2_session_callbacks *fgw_h2_callbacks(void);                       /* those that both roles have; NULL: no memory */
 void fgw_h2_stream_add(struct fgw_h2_conn *h, struct fgw_h2_stream *s);
+void fgw_h2_unbind(struct fgw_h2_stream *s);                             /* nghttp2 shall not name it any more */
 void fgw_h2_stream_free(struct fgw_h2_stream *s);                        /* closed and released: memory goes at settle */
 void fgw_h2_abort_up(struct fgw_h2_stream *s, struct fgw_fail why);      /* processed unless why.retry_safe */
 void fgw_h2_streams_abort(struct fgw_h2_conn *h, struct fgw_fail why);
@@ -169,41 +161,6 @@ void fgw_h2_stop_reading(struct fgw_side *side, enum fgw_err why);
 ssize_t fgw_h2_read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags, nghttp2_data_source *src, void *user);
 int  fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *framehd, size_t n, nghttp2_data_source *src, void *user);
 
-/* ---- towards clients: h2_server.c, h2_server_head.c, h2_server_down.c ---- */
-struct fgw_h2_server {
-    struct fgw_h2_conn h;
-    struct fgw_demux demux;
-    uint32_t requests;
-};
-static inline struct fgw_h2_server *fgw_h2_server_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_server, h); }
-extern const struct fgw_side_down fgw_h2_server_down;
-struct fgw_h2_stream *fgw_h2_stream_new(struct fgw_h2_conn *h, int32_t id);      /* NULL: no memory */
-int  fgw_h2_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user);
-enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end);         /* of m: what is wrong with it as a whole; its body's length */
-void fgw_h2_refuse(struct fgw_h2_stream *s, enum fgw_err why);           /* tell who is bound, or the owner, and answer in its place. Up-call context */
-void fgw_h2_leave(struct fgw_h2_server *server);                         /* the second step at once */
-void fgw_h2_drain(struct fgw_h2_server *server);
-size_t fgw_h2_server_size(void);
-
-/* ---- towards upstreams: h2_client.c, h2_client_stream.c ---- */
-struct fgw_h2_client {
-    struct fgw_h2_conn h;
-    struct fgw_mux mux;
-    struct fgw_job opening;              /* over memory: the dial comes through at settle */
-    struct fgw_h2_stream *spare;         /* what open gives next, so that it never fails */
-    uint32_t requests, peer_max;         /* peer_max: streams that the peer allows */
-    bool ready, told, roomy;             /* on_ready was said; on_gone was, or is not due; on_room is due */
-    bool secure, either, spoke;          /* TLS; HTTP/1.1 will do as well; bytes have come */
-};
-static inline struct fgw_h2_client *fgw_h2_client_of(struct fgw_h2_conn *h) { return fgw_container(h, struct fgw_h2_client, h); }
-extern const struct fgw_side_down fgw_h2_client_down;
-struct fgw_h2_stream *fgw_h2_client_open(struct fgw_h2_client *c);
-enum fgw_err fgw_h2_reply_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str value);
-void fgw_h2_reply_head(struct fgw_h2_stream *s, bool end);
-void fgw_h2_client_bad(struct fgw_h2_stream *s, enum fgw_err why);
-struct fgw_fail fgw_h2_client_lost(struct fgw_h2_stream *s, struct fgw_fail why);
-int  fgw_h2_client_closed(nghttp2_session *ng, int32_t id, uint32_t code, void *user);
 size_t fgw_h2_client_size(void);
 
 #endif

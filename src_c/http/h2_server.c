@@ -1,5 +1,5 @@
 /* Connections of clients: requests, drains, ends. What both roles share is in h2_conn.c. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include "http/grpc.h"
 
 enum { NOTICE_MS = 1000 };               /* how long a client may take to answer the PING behind a notice of its end */
@@ -103,7 +103,7 @@ static void request(struct fgw_h2_stream *s, bool end)
     }
     struct fgw_msg *m = s->m;
     s->m = NULL;
-    s->expect = m->expect && !end;
+    s->expect = m->expect && !end && !s->connect;
     server->demux.user->begin(&server->demux, &s->side);
     if (!s->side.up) {                                 /* nobody took it: nothing was done, another may be asked */
         server->demux.user->refused(&server->demux, m, FGW_E_OVERLOAD);
@@ -113,6 +113,7 @@ static void request(struct fgw_h2_stream *s, bool end)
         return;
     }
     s->side.up->on_head(&s->side, m);
+    if (s->connect && s->side.up) s->side.up->on_end(&s->side);          /* the request is whole; what follows is the tunnel's */
     if (end) fgw_h2_in_end(s);
 }
 
@@ -134,11 +135,19 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
     return code && !ours ? fgw_h2_wasted(user) : 0;
 }
 
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
+{
+    struct fgw_h2_conn *h = user;
+    if (f->hd.type == NGHTTP2_PING && f->hd.flags & NGHTTP2_FLAG_ACK && h->state == FGW_H2_NOTICED) fgw_h2_leave(fgw_h2_server_of(h));
+    return fgw_h2_on_frame(ng, f, user);
+}
+
 nghttp2_session_callbacks *fgw_h2_server_callbacks(void)
 {
     nghttp2_session_callbacks *cb = fgw_h2_callbacks();
     if (!cb) return NULL;
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, fgw_h2_begin_headers);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
     return cb;
 }
@@ -154,7 +163,8 @@ static bool session(struct fgw_h2_conn *h)
     nghttp2_mem mem = fgw_h2_mem(h->env);
     const nghttp2_settings_entry iv[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->h2->streams}, {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->h2->window},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}, {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}, {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
     return nghttp2_session_server_new3(&h->ng, h->env->callbacks, h, h->env->option, &mem) == 0 &&
            nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, FGW_COUNT(iv)) == 0 &&
            nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)h->h2->connection_window) == 0;

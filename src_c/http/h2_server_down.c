@@ -1,5 +1,5 @@
 /* What is sent to clients: heads, interim answers, the codec's own answers. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include "base/num.h"
 #include "http/grpc.h"
 #include "http/problem.h"
@@ -10,7 +10,8 @@ enum { PSEUDO_MAX = 4 };
 static void put(struct fgw_h2_stream *s, const struct fgw_out *o, bool info, bool body)
 {
     nghttp2_nv v[FGW_FIELDS_MAX * 2 + PSEUDO_MAX];
-    const char status[3] = {(char)('0' + o->status / 100 % 10), (char)('0' + o->status / 10 % 10), (char)('0' + o->status % 10)};
+    uint16_t said = o->status == 101 ? 200 : o->status;                  /* RFC 8441 section 5: that is how CONNECT is agreed to */
+    const char status[3] = {(char)('0' + said / 100 % 10), (char)('0' + said / 10 % 10), (char)('0' + said % 10)};
     char length[24];
     size_t n = 0;
     if (o->nfields > FGW_FIELDS_MAX * 2) {
@@ -39,16 +40,17 @@ static void send_head(struct fgw_side *side, const struct fgw_out *o)
 {
     struct fgw_h2_stream *s = fgw_h2_stream_of(side);
     if (fgw_h2_mute(s) || s->out_head) return;
-    bool body = !(s->head_request || o->no_body || o->len == FGW_LEN_NONE || (o->len == FGW_LEN_KNOWN && !o->length) || o->status == 204 || o->status == 304);
+    bool agreed = o->status == 101;
+    if (agreed && !s->connect) {                       /* section 8.6: there is no 101 */
+        fgw_h2_reset(s, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    bool body = agreed || !(s->head_request || o->no_body || o->len == FGW_LEN_NONE || (o->len == FGW_LEN_KNOWN && !o->length) || o->status == 204 || o->status == 304);
     s->out_head = true;
     s->out_known = body && o->len == FGW_LEN_KNOWN, s->left = o->length;
     if (!body) s->out_end = s->eof = true, fgw_h2_stir(s);
     put(s, o, false, body);
 }
-
-static void tunnel(struct fgw_side *side) { fgw_h2_reset(fgw_h2_stream_of(side), NGHTTP2_INTERNAL_ERROR); }   /* none was asked for */
-
-static void abort_(struct fgw_side *side, enum fgw_err why) { fgw_h2_reset(fgw_h2_stream_of(side), fgw_h2_code(why)); }
 
 static void release(struct fgw_side *side)
 {
@@ -62,7 +64,7 @@ static void release(struct fgw_side *side)
 }
 
 const struct fgw_side_down fgw_h2_server_down = {
-    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, fgw_h2_finish, tunnel, fgw_h2_credit, fgw_h2_stop_reading, abort_, release};
+    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, fgw_h2_finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release};
 
 /* ---- the codec's own answers ---- */
 static void answer_call(struct fgw_h2_stream *s, enum fgw_err why, int status)

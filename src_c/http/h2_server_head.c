@@ -1,12 +1,12 @@
 /* Heads of requests: pseudo fields, and what must be true of the whole. */
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 #include "http/chars.h"
 #include "http/target.h"
 
 enum { METHOD_MAX = 32 };
 
 /* ---- pseudo fields (section 8.3.1) ---- */
-static enum fgw_err method(struct fgw_h2_stream *s, struct fgw_str v)
+enum fgw_err fgw_h2_set_method(struct fgw_h2_stream *s, struct fgw_str v)
 {
     if (v.n == 0 || v.n > METHOD_MAX) return FGW_E_BAD_METHOD;
     for (uint32_t i = 0; i < v.n; i++)
@@ -30,12 +30,16 @@ static enum fgw_err target(struct fgw_h2_stream *s, struct fgw_str v)
 
 enum fgw_err fgw_h2_request_pseudo(struct fgw_h2_stream *s, struct fgw_str name, struct fgw_str v)
 {
-    if (fgw_str_eq(name, FGW_STR(":method"))) return method(s, v);
+    if (fgw_str_eq(name, FGW_STR(":method"))) return fgw_h2_set_method(s, v);
     if (fgw_str_eq(name, FGW_STR(":path"))) return target(s, v);
     if (fgw_str_eq(name, FGW_STR(":authority"))) return fgw_h2_head_field(s, FGW_STR("host"), v);
     if (fgw_str_eq(name, FGW_STR(":scheme"))) {
         bool plain = fgw_str_eq(v, FGW_STR("https")) || fgw_str_eq(v, FGW_STR("http"));
         s->scheme = plain || fgw_str_ieq(v, FGW_STR("https")) || fgw_str_ieq(v, FGW_STR("http")) ? 1 : 2;
+        return FGW_E_NONE;
+    }
+    if (fgw_str_eq(name, FGW_STR(":protocol"))) {       /* nghttp2 sees that it comes with CONNECT, :scheme and :path */
+        s->protocol = fgw_str_ieq(v, FGW_STR("websocket")) ? FGW_H2_PROTOCOL_WEBSOCKET : FGW_H2_PROTOCOL_OTHER;
         return FGW_E_NONE;
     }
     return FGW_E_BAD_REQUEST;
@@ -116,14 +120,17 @@ enum fgw_err fgw_h2_head_end(struct fgw_h2_stream *s, bool end)
     m->head.len = s->fill;
     s->head_request = m->head.method == FGW_M_HEAD;
     if (s->refuse) return (enum fgw_err)s->refuse;
-    if (m->head.method == FGW_M_CONNECT) return connect_refused(m);
+    s->connect = m->head.method == FGW_M_CONNECT && s->protocol;
+    if (m->head.method == FGW_M_CONNECT && !s->connect) return connect_refused(m);
     if (s->scheme != 1) return FGW_E_BAD_TARGET;
     enum fgw_err e = one_host(m);
+    if (!e && s->connect) e = fgw_h2_connect_ask(s);
     if (!e && m->head.known & FGW_H_BIT(COOKIE)) e = one_cookie(s);
     if (!e) e = fgw_msg_underscores(m, (enum fgw_underscores)s->h->lim->underscores);
     if (!e) e = fgw_msg_connection(m, true);
-    m->keep_alive = true, m->upgrade = false;
+    m->head.len = s->fill;
+    m->keep_alive = true, m->upgrade = m->upgrade_only = s->connect;
     fgw_h2_head_length(m);
-    if (end) m->len = FGW_LEN_NONE, m->length = 0;
+    if (end || s->connect) m->len = FGW_LEN_NONE, m->length = 0;
     return e;
 }

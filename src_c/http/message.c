@@ -6,7 +6,7 @@ struct fgw_msg *fgw_msg_get(struct fgw_slab *home)
     if (!m) return NULL;
     m->home = home, m->b = NULL;
     m->len = FGW_LEN_NONE, m->length = 0;
-    m->keep_alive = m->expect = m->upgrade = false;
+    m->keep_alive = m->expect = m->upgrade = m->upgrade_only = false;
     m->head.fields = m->fields;
     fgw_head_reset(&m->head);
     return m;

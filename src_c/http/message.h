@@ -21,7 +21,8 @@ struct fgw_msg {
     uint8_t  len;                        /* enum fgw_length: what the codec knows of the body, with length, when the head is complete */
     bool     keep_alive;                 /* what version and Connection say */
     bool     expect;                     /* requests: Expect: 100-continue */
-    bool     upgrade;                    /* Upgrade is present and Connection names it */
+    bool     upgrade;                    /* another protocol is asked for, or agreed to (status 101): fgw_msg_upgrade names it */
+    bool     upgrade_only;               /* requests: it has no other meaning (extended CONNECT), so a success that does not agree is no answer */
     uint64_t length;
     struct fgw_field fields[FGW_FIELDS_MAX];
 };
@@ -30,6 +31,13 @@ struct fgw_msg {
 enum fgw_underscores { FGW_UNDERSCORES_DROP, FGW_UNDERSCORES_ALLOW, FGW_UNDERSCORES_REJECT };
 struct fgw_msg *fgw_msg_get(struct fgw_slab *home);
 void fgw_msg_put(struct fgw_msg *m);     /* NULL is fine */
+/* The protocol asked for or agreed to, whatever the codec's way of saying so: each keeps it as an Upgrade field that is not passed on as
+ * such. Empty: none. */
+static inline struct fgw_str fgw_msg_upgrade(const struct fgw_msg *m)
+{
+    const struct fgw_field *f = m->upgrade ? fgw_head_find(&m->head, FGW_H_UPGRADE) : NULL;
+    return f ? fgw_head_value(&m->head, f) : fgw_str(NULL, 0);
+}
 /* Look at Connection (RFC 9110 section 7.6.1): mark hop-by-hop fields and those it names FGW_FIELD_DROP, set keep_alive, upgrade and expect. */
 enum fgw_err fgw_msg_connection(struct fgw_msg *m, bool request);
 
@@ -57,7 +65,7 @@ struct fgw_out {
     bool     no_body;                    /* a reply whose length is only told: HEAD, 304 */
     bool     close;                      /* the sender wants this connection ended after the message */
     bool     trailers;                   /* te: trailers is passed on */
-    bool     lasting;                    /* a call of gRPC: either direction may be silent for as long as a tunnel, and be slow */
+    bool     upgrade_only;               /* as fgw_msg's: whoever asks has no handshake of its own for it, so the codec makes it whole */
 };
 /* The fields that may be passed on (hop-by-hop, Host and framing are left out), in order; out has room for nfields. Returns how many. */
 uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out);

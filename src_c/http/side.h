@@ -69,6 +69,7 @@ struct fgw_side {
     const struct fgw_peer *peer;   /* server sides; NULL else */
     uint8_t minor;                 /* the peer's HTTP/1.minor; 1 for later protocols */
     uint8_t h;                     /* 1, 2, 3; 0: not HTTP */
+    uint32_t silence_ms;           /* its user's word: either direction may be slow, and both silent for so long (0: as bodies may). HTTP/1 does not ask */
 };
 
 /* A connection that carries server sides: the worker's view of an h1, h2 or raw connection of a client. Made by its codec's _new, freed by

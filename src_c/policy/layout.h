@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 #define FGW_SEG_MAGIC 0x77676673u       /* "sfgw" */
-#define FGW_LAYOUT_VERSION 2
+#define FGW_LAYOUT_VERSION 3
 
 enum fgw_seg_kind  { FGW_SEG_ROOT = 1, FGW_SEG_ROUTES, FGW_SEG_SETTINGS, FGW_SEG_UPSTREAM, FGW_SEG_TLS };
 enum fgw_to        { FGW_TO_UPSTREAM, FGW_TO_STATIC, FGW_TO_REDIRECT };

@@ -116,6 +116,10 @@ static void serve_fresh(struct fgw_uconn *u)
 void fgw_leases_serve(struct fgw_uconn *u, bool dialed)
 {
     struct fgw_pool *p = u->ep->pool;
+    if (fgw_likely(!dialed && !u->ep->gone && fgw_list_empty(&p->waiting) && fgw_uconn_room(u))) {
+        fgw_uconn_keep(u);
+        return;
+    }
     fgw_pool_ref(p);                                   /* telling a waiter may let go of the pool */
     if (u->ep->gone) {
         put_away(u);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 enum { AVOID_MAX_MS = 30000, AVOID_SHIFT_MAX = 8,
-       H2_RESETS = 1000, H2_CONTROL = 1000, H2_EMPTY = 100 };            /* in ten seconds, of one connection: what no sane server comes near */
+       H2_CONTROL = 1000, H2_EMPTY = 100 };       /* in ten seconds, of one connection: what no sane server comes near */
 
 uint64_t fgw_pool_now(const struct fgw_pool *p) { return fgw_loop_ms(fgw_pool_loop(p)); }
 
@@ -117,9 +117,10 @@ void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable 
     p->limits = (struct fgw_h1_limits){
         .head = {u->line_max, u->field_max, u->head_max, (uint16_t)(u->fields_max < FGW_FIELDS_MAX ? u->fields_max : FGW_FIELDS_MAX)},
         .body = {256, 16 << 10, 8 << 10, 32}, .window = 64 << 10, .head_ms = u->read_idle_ms, .body_idle_ms = u->read_idle_ms, .send_idle_ms = u->send_idle_ms,
-        .tunnel_idle_ms = u->tunnel_idle_ms, .requests_max = u->requests_max};
+        .requests_max = u->requests_max};
     p->h2 = (struct fgw_h2_limits){.streams = u->streams_max, .window = p->limits.window, .connection_window = 1 << 20,
-                                   .resets = H2_RESETS, .control = H2_CONTROL, .empty = H2_EMPTY, .on = true};
+                                   .resets = 0,        /* there are no more of them than requests of ours */
+                                   .control = H2_CONTROL, .empty = H2_EMPTY, .on = true};
     if (p->table != table) p->table = table, p->seen = 0;
     fgw_pool_refresh(p);
 }

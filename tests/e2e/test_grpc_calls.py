@@ -366,7 +366,8 @@ def test_a_channel_that_keeps_itself_alive(site: Site, road_: str) -> None:
 
 def test_streams_may_be_silent(tmp_path: Path, site: Site) -> None:
     """For longer than bodies and answers may; not for longer than a tunnel."""
-    text = CONFIG.replace("workers: 1", "workers: 1\ntimeouts: {{body: 300ms, idle: 300ms, tunnel: {tunnel}}}")
+    text = CONFIG.replace("workers: 1", "workers: 1\ntimeouts: {{body: 300ms, idle: 300ms}}")
+    text = text.replace("prefix: /plain.T}},", "prefix: /plain.T}}, timeouts: {{tunnel: {tunnel}}},")
     say: queue.Queue[bytes | None] = queue.Queue()
     for name in ("ca.pem", "up.pem", "up.key"):
         (tmp_path / name).write_bytes((site.gw.folder / name).read_bytes())

@@ -11,7 +11,8 @@ import pytest
 
 from tests.tls_files import Files, make
 
-from .both import Client, Client1, Client2, Cut, Turn, Upstream
+from .both import Cut, Turn, Upstream
+from .both_clients import Client, Client1, Client2
 from .supervised import PATIENCE, Gateway, gateway, until
 
 CONFIG = """

@@ -21,11 +21,12 @@
 #define MUST(x) ((x) ? (void)0 : fgw_check_failed(#x, __FILE__, __LINE__))
 enum { CLIENTS = 3, ORIGINS = 8, WINDOW = 65536, TAGS = 128, MANY_MAX = 256 << 10 };
 
+enum { TUNNEL_MS = 3600000 };        /* the silence that ends a tunnel: without one it may live for ever */
 static const struct mini_route ROUTES[] = {
-    {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
+    {.prefix = "p", .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
-    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
-    {.prefix = "t", .request_ms = 5000}};
+    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}, .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}, .tunnel_idle_ms = TUNNEL_MS},
+    {.prefix = "small", .body_max = 10, .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "t", .request_ms = 5000, .tunnel_idle_ms = TUNNEL_MS}};
 
 struct client { struct wire *w; struct fgw_h1_server *server; uint8_t tags[TAGS]; uint32_t ntags, at; size_t looked; };
 enum where { IN_HEAD_, IN_BODY_, IN_SIZE_, IN_CHUNK_, IN_CRLF_, IN_TRAILERS_, IN_TUNNEL_ };
@@ -374,7 +375,7 @@ static void start(void)
     for (struct fgw_link *k = g.w->pools.next; k != &g.w->pools; k = k->next) fgw_container(k, struct fgw_pool, link)->dialer = &dials_dialer;
     g.listener = (struct fgw_listener){.w = g.w, .id = 1, .limits = {
         .head = {16384, 16384, 65536, 100}, .body = {256, 16384, 8192, 32}, .window = WINDOW, .head_ms = 10000, .body_idle_ms = 30000,
-        .body_rate = 10, .send_idle_ms = 30000, .send_rate = 10, .keepalive_ms = 75000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,
+        .body_rate = 10, .send_idle_ms = 30000, .send_rate = 10, .keepalive_ms = 75000, .connection_ms = 3600000,
         .half_close_probe_ms = 1000, .linger_ms = 2000, .requests_max = 100}};
 }
 
@@ -416,7 +417,7 @@ static void silence(void)
     struct fgw_live live;
     fgw_worker_live(g.w, &live);
     for (int i = 0; i < 40 && (live.exchanges || live.h1_servers); i++) {
-        MUST(wires_wait(&g.w->loop, i < 30 ? 31000 : 3600001));      /* chains of timers end one by one; tunnels idle for an hour */
+        MUST(wires_wait(&g.w->loop, i < 30 ? 31000 : TUNNEL_MS + 1));      /* chains of timers end one by one; tunnels idle for an hour */
         check();
         fgw_worker_live(g.w, &live);
     }

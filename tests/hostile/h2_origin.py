@@ -26,6 +26,7 @@ from tests.hostile.h2_wire import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    PING,
     PREFACE,
     SETTINGS,
     WINDOW,
@@ -68,7 +69,7 @@ class Peer:
         self.asked: dict[int, Asked] = {}
         self.resets: dict[int, int] = {}
         self.goaway: list[int] = []
-        self.pongs: list[bytes] = []
+        self.pings: list[bytes] = []
         self.windows: dict[int, int] = {}
         self.settings: dict[int, int] = {}
         self.acks = 0
@@ -107,8 +108,9 @@ class Peer:
             self.settings.update(one.settings)
             if "ACK" not in one.flags and self.origin.acks:
                 self.send(frame(SETTINGS, ACK, 0))
-        elif isinstance(one, PingFrame) and "ACK" in one.flags:
-            self.pongs.append(one.opaque_data)
+        elif isinstance(one, PingFrame) and "ACK" not in one.flags:
+            self.pings.append(one.opaque_data)
+            self.send(frame(PING, ACK, 0, one.opaque_data))
         elif isinstance(one, GoAwayFrame):
             self.goaway.append(one.error_code)
         elif isinstance(one, RstStreamFrame):

@@ -47,6 +47,7 @@ admin: {{bind: "127.0.0.1:0"}}
 """
 NO, PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION, CALM = 0, 1, 3, 5, 6, 7, 9, 11
 ES, EH = END_STREAM, END_HEADERS
+WEBSOCKET = [*request(method="CONNECT"), (":protocol", "websocket")]
 OPEN = headers(1, request(method="POST"), EH)
 GET = headers(1, request("/static"))
 
@@ -147,7 +148,17 @@ STREAM = [
     ("8.4 neither :authority nor Host", headers(1, request()[:3]), PROTOCOL),
     ("8.5 CONNECT with :path", headers(1, request(method="CONNECT")), PROTOCOL),
     ("8.5 CONNECT", headers(1, [(":method", "CONNECT"), (":authority", "h:443")], EH), 405),
-    ("RFC 8441 :protocol that was not offered", headers(1, [*request(method="CONNECT"), (":protocol", "websocket")], EH), PROTOCOL),
+    *[(f"RFC 8441 without {name}", headers(1, [each for each in WEBSOCKET if each[0] != name], EH), PROTOCOL) for name in (":method", ":scheme", ":path", ":authority")],
+    *[(f"RFC 8441 :protocol with {method}", headers(1, [*request(method=method), (":protocol", "websocket")], EH), PROTOCOL) for method in ("GET", "POST", "OPTIONS")],
+    ("RFC 8441 :protocol twice", headers(1, [*WEBSOCKET, (":protocol", "websocket")], EH), PROTOCOL),
+    ("RFC 8441 :protocol behind a field", headers(1, [*request(method="CONNECT"), ("x", "1"), (":protocol", "websocket")], EH), PROTOCOL),
+    *[(f"RFC 8441 :protocol {name}", headers(1, [*request(method="CONNECT"), (":protocol", name)], EH), 501) for name in ("connect-udp", "h2c", "websocket, x")],
+    ("RFC 8441 :protocol of nothing", headers(1, [*request(method="CONNECT"), (":protocol", "")], EH), PROTOCOL),
+    *[(f"RFC 8441 with content of {size}", headers(1, [*WEBSOCKET, ("content-length", size)], EH), 400) for size in ("0", "5")],
+    ("RFC 8441 that expects", headers(1, [*WEBSOCKET, ("expect", "100-continue")], EH), 400),
+    ("RFC 8441 to a page", headers(1, [*request("/static", "CONNECT"), (":protocol", "websocket")], EH), 502),
+    ("RFC 8441 to a page, already ended", headers(1, [*request("/static", "CONNECT"), (":protocol", "websocket")]), 502),
+    ("8.5 trailers behind CONNECT", headers(1, [*request("/wait", "CONNECT"), (":protocol", "websocket")], EH) + headers(1, [("x", "1")]), PROTOCOL),
     ("more fields than allowed", headers(1, request(extra=[("x", str(n)) for n in range(110)])), 431),
     ("8.1 a request that needs no body gets its answer", headers(1, request("/static", "POST"), EH), 200),
 ]  # fmt: skip

@@ -6,10 +6,13 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
+from benchmarks.compare import calls
 from benchmarks.load import tools
 from benchmarks.load.target import Fixed
+from tests.e2e.supervised import until
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +185,25 @@ def test_relay_that_cannot_reach_its_origin_closes(tmp_path: Path) -> None:
             assert converse(port, LAST) == b""
         except ConnectionResetError:
             pass
+
+
+def test_origin_h2_answers_calls() -> None:
+    """More at once than the client's first window has room for; and a message that is longer than a frame."""
+    with tools.listening([str(tools.build("origin_h2")), "0"]) as port:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary("/a.B/C")
+            answer, ended = call.with_call(b"x" * 100_000, timeout=30)
+            assert (answer, ended.code()) == (b"hello, world\n", grpc.StatusCode.OK)
+            many = [call.future(b"x", timeout=60) for _ in range(5000)]
+            assert {each.result() for each in many} == {b"hello, world\n"}
+        assert calls.load(port, 2, 8, 0, calls=500) == {"done": 500, "bad": 0}
+
+
+def test_calls_without_a_message_are_no_answers() -> None:
+    """A gateway's own refusal has HTTP status 200 too: it must not pass for a cheap answer."""
+    running = calls.Calling(calls.players_of(["fastgw"])[0], tools.free_port(), tag="refusing")
+    try:
+        told = until(lambda: (got := calls.load(running.port, 1, 1, 0, calls=4))["done"] and got, "it answers")
+        assert told["done"] == 4 and told["bad"]
+    finally:
+        tools.stop(running.process)

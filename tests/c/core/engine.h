@@ -16,13 +16,14 @@
 
 enum { ROUNDS = 3000 };
 #ifndef ENGINE_OWN_ROUTES                /* a test may bring its own, and who runs their hooks */
-enum { ENGINE_ROUTES = 9 };
+enum { ENGINE_ROUTES = 11 };
 static const struct mini_route ROUTES[ENGINE_ROUTES] = {
     {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
     {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
     {.prefix = "t", .request_ms = 5000},
-    {.prefix = "m", .methods = 1u << FGW_M_GET | 1u << FGW_M_PUT}, {.prefix = "x", .strip = 2}};
+    {.prefix = "m", .methods = 1u << FGW_M_GET | 1u << FGW_M_PUT}, {.prefix = "x", .strip = 2},
+    {.prefix = "idle", .tunnel_idle_ms = 10000, .tunnel_max_ms = 25000}, {.prefix = "old", .request_ms = 1000, .tunnel_max_ms = 20000}};
 static const struct fgw_hook_host *const engine_host = NULL;
 #endif
 

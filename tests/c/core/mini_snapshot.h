@@ -19,7 +19,7 @@ struct mini_route {
     const char *text;                    /* static: the body; redirect: the location */
     uint16_t steps[4];                   /* enum fgw_step_kind, without arguments; FGW_STEP_NONE ends them */
     uint64_t body_max;
-    uint32_t request_ms, grpc_slot;
+    uint32_t request_ms, grpc_slot, tunnel_idle_ms, tunnel_max_ms;
     uint8_t hook_phases, hook_fail;      /* of a hook step, whose plugin's key is MINI_HOOK */
     uint32_t hook_budget;
     uint16_t methods, strip;             /* bits of enum fgw_method, 0: all; bytes of path that are not forwarded */
@@ -159,7 +159,8 @@ static inline uint64_t mini_routes(struct mini_seg *s, const struct mini_route *
         ((struct fgw_l_route *)mini_at(s, routes))[i] =
             (struct fgw_l_route){.name = mini_text(s, m[i].prefix), .pattern = mini_text(s, m[i].prefix), .index = i, .to = m[i].to,
                                  .answer = mini_destination(s, &m[i]), .chain = mini_chain(s, &m[i]), .request_ms = m[i].request_ms,
-                                 .body_max = m[i].body_max, .grpc_slot = m[i].grpc_slot, .strip = m[i].strip};
+                                 .body_max = m[i].body_max, .grpc_slot = m[i].grpc_slot, .strip = m[i].strip,
+                                 .tunnel_idle_ms = m[i].tunnel_idle_ms, .tunnel_max_ms = m[i].tunnel_max_ms};
     for (uint32_t i = 0; i < n && !top->hooks.count; i++)
         if (m[i].hook_phases) {
             top->hooks = (struct fgw_l_arr){mini_room(s, 8), 1};
@@ -176,7 +177,7 @@ static inline uint64_t mini_settings(struct mini_seg *s)
     *top = (struct fgw_l_settings){.line_max = 16384, .field_max = 16384, .head_max = 65536, .fields_max = 100, .chunk_ext_max = 256,
                                    .chunk_ext_total = 16384, .trailer_max = 8192, .trailer_fields = 32, .body_buffer_max = 10 << 20,
                                    .buffer_high = 65536, .buffer_low = 32768, .head_ms = 10000, .body_idle_ms = 30000, .send_idle_ms = 30000,
-                                   .keepalive_ms = 75000, .keepalive_requests = 10000, .connection_ms = 3600000, .tunnel_idle_ms = 3600000,
+                                   .keepalive_ms = 75000, .keepalive_requests = 10000, .connection_ms = 3600000,
                                    .linger_ms = 2000, .h2_streams = 128, .h2_window = 65535, .h2_connection_window = 1 << 20, .h2_resets = 200,
                                    .h2_control = 1000, .h2_empty = 100, .http2 = 1, .slashes = FGW_SLASHES_KEEP,
                                    .scheme_https = mini_tls.cert != NULL};
@@ -188,7 +189,7 @@ static inline uint64_t mini_upstream(struct mini_seg *s)
     struct fgw_l_upstream *top = mini_begin(s, sizeof *top);
     *top = (struct fgw_l_upstream){.name = mini_text(s, "up"), .retry_connect = 2, .avoid_ms = 1, .max_idle = 8, .max_connections = 16,
                                    .queue_max = 16, .queue_ms = 1000, .idle_ms = 60000, .connect_ms = 2000, .first_byte_ms = 30000,
-                                   .read_idle_ms = 60000, .send_idle_ms = 30000, .tunnel_idle_ms = 3600000, .line_max = 16384,
+                                   .read_idle_ms = 60000, .send_idle_ms = 30000, .line_max = 16384,
                                    .field_max = 16384, .head_max = 65536, .fields_max = 100, .streams_max = 100};
     return mini_end(s, FGW_SEG_UPSTREAM);
 }

@@ -123,18 +123,74 @@ TEST(who_leaves_or_breaks_off_while_the_reply_is_parked)
     }
 }
 
-TEST(a_switch_of_protocols_cannot_be_parked)
+static struct fgw_exchange *switching(struct engine *e, int *c, int *o, const char *answer)
+{
+    use_mine = true, asked = ended = 0, first_verdict = FGW_PARK, next_verdict = FGW_NEXT;
+    engine_start(e);
+    *c = client(e);
+    say(e, *c, "GET /b HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    *o = origin(e);
+    HEAR(e, *o, "\r\n\r\n");
+    struct fgw_exchange *x = fgw_container(e->w->live.next, struct fgw_exchange, live);
+    say(e, *o, answer);
+    turn(e, 10);
+    OK(x->parked && !x->tunnel);
+    return x;
+}
+
+TEST(a_switch_of_protocols_may_be_thought_over)
 {
     struct engine e;
-    use_mine = true, asked = ended = 0, first_verdict = FGW_PARK, next_verdict = FGW_NEXT;
-    engine_start(&e);
-    int c = client(&e);
-    say(&e, c, "GET /b HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    int o = origin(&e);
-    HEAR(&e, o, "\r\n\r\n");
-    say(&e, o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    HEAR(&e, c, "\"reason\":\"upstream_bad_upgrade\"");
+    int c, o;
+    struct fgw_exchange *x = switching(&e, &c, &o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly");
+    say(&e, c, "from the client");
+    fgw_exchange_resume(e.w, x->ticket, FGW_NEXT);
+    fgw_worker_settle(e.w);
+    HEAR(&e, c, "\r\n\r\nearly");
+    HEAR(&e, o, "from the client");
+    say(&e, o, "more");
+    HEAR(&e, c, "more");
+    close(c), close(o);
+    turn(&e, 10);
+    engine_stop(&e);
+    use_mine = false;
+}
+
+TEST(a_switch_of_protocols_may_be_thought_better_of)
+{
+    struct engine e;
+    int c, o;
+    struct fgw_exchange *x = switching(&e, &c, &o, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly");
+    x->r.fail = fgw_fail(FGW_E_DENIED, FGW_BY_GATEWAY);
+    fgw_exchange_resume(e.w, x->ticket, FGW_FAIL);
+    fgw_worker_settle(e.w);
+    HEAR(&e, c, "\"reason\":\"denied\"");
+    GOT(&e, "HTTP/1.1 403 ");
+    GOT_NO(&e, "early");
+    HEAR(&e, o, NULL);
     thought(&e, c, o);
+}
+
+TEST(a_success_is_no_answer_to_a_request_that_is_only_for_an_upgrade)
+{
+    static const struct { const char *answer, *heard; } of[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "\"reason\":\"not_upgraded\""},
+        {"HTTP/1.1 204 No\r\n\r\n", "\"reason\":\"not_upgraded\""}, {"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", "\r\n\r\nno"}};
+    for (size_t i = 0; i < FGW_COUNT(of); i++) {
+        struct engine e;
+        engine_start(&e);
+        int c = client(&e);
+        say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        int o = origin(&e);
+        HEAR(&e, o, "\r\n\r\n");
+        fgw_container(e.w->live.next, struct fgw_exchange, live)->msg->upgrade_only = true;
+        say(&e, o, of[i].answer);
+        HEAR(&e, c, of[i].heard);
+        GOT_NO(&e, "abc");
+        close(c), close(o);
+        turn(&e, 10);
+        engine_stop(&e);
+    }
 }
 
 TEST(a_method_that_no_route_takes_is_told_which_are)

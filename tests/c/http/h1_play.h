@@ -123,7 +123,7 @@ static void play_begin(struct play *p)
     if (fgw_loop_init(&p->loop, &wires_clock, 0) < 0) abort();
     fgw_h1_env_init(&p->env, &p->loop);
     p->lim = (struct fgw_h1_limits){.head = {16384, 16384, 65536, 100}, .body = {256, 16384, 8192, 32}, .window = 65536, .head_ms = 10000,
-        .body_idle_ms = 30000, .send_idle_ms = 30000, .keepalive_ms = 75000, .tunnel_idle_ms = 3600000, .linger_ms = 2000};
+        .body_idle_ms = 30000, .send_idle_ms = 30000, .keepalive_ms = 75000, .linger_ms = 2000};
 }
 
 static inline void play_turn(struct play *p) { OK(wires_turn(&p->loop)); }

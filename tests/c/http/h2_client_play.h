@@ -3,6 +3,7 @@
  * Owner    one table a test program; up_stop demands that nothing is left. */
 #ifndef FGW_TESTS_H2_CLIENT_PLAY_H
 #define FGW_TESTS_H2_CLIENT_PLAY_H
+#include "http/h2_client_impl.h"
 #include "http/h2_play.h"
 
 enum { ASKS = 9 };

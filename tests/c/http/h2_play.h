@@ -4,7 +4,7 @@
 #ifndef FGW_TESTS_H2_PLAY_H
 #define FGW_TESTS_H2_PLAY_H
 #include "http/h1_play.h"
-#include "http/h2_impl.h"
+#include "http/h2_server_impl.h"
 
 static struct play p;
 static struct h2_play {

@@ -514,6 +514,26 @@ TEST(a_tunnel_carries_both_ways_and_ends_by_halves)
     server_stop(&p);
 }
 
+TEST(a_websocket_agreed_to_elsewhere_gets_its_digest)
+{
+#define WS "GET /a HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+#define SWITCHED "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    static const struct fgw_out_field said = {"Sec-WebSocket-Accept", "theirs", 6, 20, FGW_H_SEC_WEBSOCKET_ACCEPT, 0};
+    static const struct { const char *key; uint32_t nfields; const char *heard; } of[] = {
+        {"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 0, SWITCHED "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"},
+        {"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 1,
+         "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: theirs\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+        {"Sec-WebSocket-Key: x\r\n", 0, SWITCHED "\r\n"}, {"", 0, SWITCHED "\r\n"}};
+    for (size_t i = 0; i < FGW_COUNT(of); i++) {
+        server_start(&p);
+        wire_say(p.w, WS), wire_say(p.w, of[i].key), play_say(&p, "\r\n");
+        play_head(&p, &(struct fgw_out){.status = 101, .upgrade = FGW_STR("websocket"), .fields = &said, .nfields = of[i].nfields});
+        p.side->down->tunnel(p.side), play_turn(&p);
+        HEARD(&p, of[i].heard);
+        server_stop(&p);
+    }
+}
+
 TEST(a_tunnel_keeps_its_window)
 {
     play_begin(&p);

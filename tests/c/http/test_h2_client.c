@@ -163,7 +163,7 @@ TEST(goaway_lets_finish_what_it_names_and_the_rest_was_never_done)
     SAID(ASKED(1) ASKED(3) ASKED(5));
     goaway(3, 0);
     OK(p.mux->no_more);
-    SAW(&p, "3 abort upstream_refused unprocessed|");
+    SAW(&p, "3 abort upstream_goaway unprocessed|");
     answer(1, ES, ":status=200");
     answer(3, 0, ":status=200"), data(3, ES, "x");
     SAW(&p, "1 head 200 len=0|1 end|2 head 200|2 body x|2 end|gone ok|");
@@ -186,7 +186,7 @@ TEST(a_request_given_to_a_connection_that_was_just_told_goaway_never_left)
     fetch(1), said();
     send_out(2, REQUEST(.len = FGW_LEN_NONE)), asks[2].side->down->finish(asks[2].side);
     goaway(0x7fffffff, 0);                      /* read before the request is written */
-    SAW(&p, "2 abort upstream_refused unprocessed|");
+    SAW(&p, "2 abort upstream_goaway unprocessed|");
     SAID("");
     answer(1, ES, ":status=200");
     SAW(&p, "1 head 200 len=0|1 end|gone ok|");
@@ -212,6 +212,19 @@ TEST(the_end_of_the_connection_means_something_else_to_each_stream)
         EQ(q.env.clients.live, 0);
         up_stop();
     }
+}
+
+TEST(an_answer_before_the_question_has_left_is_nobodys)
+{
+    up_start();
+    fetch(1), said();
+    p.w->room = 0;
+    fetch(2);
+    headers(3, ES | EH, ":status=200|x-a=stolen"), play_turn(&p);
+    SAW(&p, "1 abort upstream_protocol_error|2 abort upstream_protocol_error unprocessed|gone upstream_protocol_error|");
+    p.w->room = SIZE_MAX, play_wait(&p, 10);
+    OK(!p.w->c);
+    up_stop();
 }
 
 static void asks_again(struct fgw_side *s, struct fgw_fail why, bool processed)
@@ -318,6 +331,67 @@ TEST(a_socket_that_takes_nothing_ends_it)
     OK(!mux_gone_);
     play_wait(&p, 2000);
     SAW(&p, "1 abort upstream_send_timeout unprocessed|gone upstream_send_timeout|");
+    up_stop();
+}
+
+TEST(a_connection_that_is_silent_to_one_who_gives_up_is_asked_whether_it_lives)
+{
+    static const char zeros[8] = {0};
+    for (int lives = 0; lives < 2; lives++) {
+        up_start();
+        fetch(1), fetch(2), fetch(3), said();
+        play_wait(&p, 2000);
+        ask_release(&asks[1]), play_turn(&p);
+        SAID("PING|RST 1 8|");
+        EQ(p.mux->used, 2);
+        EQ(p.mux->max, 2);                      /* nothing more is asked of it */
+        SAW(&p, "");
+        ask_release(&asks[2]), play_turn(&p);
+        SAID("RST 3 8|");
+        SAW(&p, "");
+        EQ(p.mux->max, 1);
+        if (lives) {
+            frame(F_PING, 1, 0, zeros, 8), play_turn(&p);
+            SAW(&p, "room 1/8|");
+            play_wait(&p, 6000);
+            OK(!mux_gone_);
+        } else {
+            play_wait(&p, 4900);
+            SAW(&p, "");
+            play_wait(&p, 200);
+            SAW(&p, "3 abort upstream_silent|gone upstream_silent|");
+            OK(!p.w->c);
+        }
+        up_stop();
+    }
+}
+
+TEST(alone_a_silent_connection_is_not_worth_the_question)
+{
+    up_start();
+    fetch(1), said();
+    play_wait(&p, 2000);
+    ask_release(&asks[1]), play_turn(&p);
+    SAID("RST 1 8|GOAWAY 0 0|");
+    SAW(&p, "gone ok|");
+    up_stop();
+}
+
+TEST(who_gives_up_soon_or_while_others_are_answered_casts_no_doubt)
+{
+    up_start();
+    fetch(1), said();
+    play_wait(&p, 900);
+    ask_release(&asks[1]), play_turn(&p);
+    SAID("RST 1 8|");
+    fetch(1), fetch(2), said();
+    play_wait(&p, 1500);
+    answer(5, 0, ":status=200");               /* another's */
+    play_wait(&p, 1500);
+    ask_release(&asks[1]), play_turn(&p);
+    SAID("RST 3 8|");
+    OK(!p.mux->no_more && p.mux->max == 8);
+    forget();
     up_stop();
 }
 

@@ -262,9 +262,10 @@ TEST(an_answer_that_stalls)
 TEST(an_answer_to_a_call_may_be_silent)
 {
     h2_set();
-    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500, p.lim.tunnel_idle_ms = 60000;
+    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500;
     up_dial(), up_hello(100), SAW(&p, "ready 8|");
-    send_out(1, REQUEST(.method = FGW_STR("POST"), .len = FGW_LEN_UNKNOWN, .lasting = true));
+    send_out(1, REQUEST(.method = FGW_STR("POST"), .len = FGW_LEN_UNKNOWN));
+    asks[1].side->silence_ms = 60000;
     play_turn(&p), said();
     answer(1, 0, ":status=200");
     play_wait(&p, 40000);

@@ -255,9 +255,10 @@ TEST(calls_may_be_silent)
 {
     h2_set();
     p.lim.head_ms = p.lim.keepalive_ms = 0;
-    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500, p.lim.tunnel_idle_ms = 60000;
+    p.lim.body_idle_ms = 1000, p.lim.body_rate = 500;
     h2_come(), h2_hello();
     ask(1, 0, CALL);
+    p.side->silence_ms = 60000;
     play_wait(&p, 30000);
     frame(F_DATA, 0, 1, "abc", 3), play_turn(&p);
     p.side->down->credit(p.side, 3);
@@ -269,15 +270,19 @@ TEST(calls_may_be_silent)
     SAID("");
     play_wait(&p, 30000);
     SAID("RST 1 8|");
+    ask(3, 0, CALL);                                   /* it says so, but its user does not */
+    play_wait(&p, 2000);
+    OK(strstr(said(), "HEADERS 3 :status=200 content-type=application/grpc grpc-status=4 ") != NULL);
     h2_stop();
 }
 
 TEST(a_silent_call_is_answered_in_its_own_form)
 {
     h2_set();
-    p.lim.head_ms = p.lim.keepalive_ms = 0, p.lim.tunnel_idle_ms = 10000;
+    p.lim.head_ms = p.lim.keepalive_ms = 0;
     h2_come(), h2_hello();
     ask(1, 0, CALL);
+    p.side->silence_ms = 10000;
     play_wait(&p, 11000);
     SAID("HEADERS 1 :status=200 content-type=application/grpc grpc-status=4 grpc-message=the request body did not arrive in time END|RST 1 0|");
     ask(3, 0, POST), play_wait(&p, 11000);             /* nothing else is judged by that */

@@ -26,6 +26,39 @@ TEST(heads_beyond_their_bounds_are_told_so_and_the_connection_goes_on)
     h2_stop();
 }
 
+/* Heads are put together in blocks that connections share. */
+TEST(heads_that_come_piece_by_piece_on_two_connections_stay_apart)
+{
+    static char a[200], b[200], want[512], piece[512];
+    memset(a, 'a', sizeof a - 1), memset(b, 'b', sizeof b - 1);
+    h2_start();
+    struct wire *one = p.w;
+    h2_come(), h2_hello();
+    struct wire *two = p.w;
+    for (uint32_t id = 1; id < 200; id += 2) {         /* on through several of the blocks */
+        p.w = one, headers(id, ES, GET), play_turn(&p);
+        p.w = two, headers(id, ES, ":method=PUT|:scheme=http|:path=/b|:authority=h"), play_turn(&p);
+        char bytes[512];
+        snprintf(piece, sizeof piece, "x=%s", a);
+        p.w = one, frame(F_CONT, EH, id, bytes, block(bytes, piece)), play_turn(&p);
+        snprintf(want, sizeof want, "head GET /a x=%s|end|", a);
+        SAW(&p, want);
+        reply(204, "");
+        forget();
+        wire_forget(one);
+        snprintf(piece, sizeof piece, "x=%s", b);
+        p.w = two, frame(F_CONT, EH, id, bytes, block(bytes, piece)), play_turn(&p);
+        snprintf(want, sizeof want, "head PUT /b x=%s|end|", b);
+        SAW(&p, want);
+        reply(204, "");
+        forget();
+        wire_forget(two);
+    }
+    one->reset = true, p.w = one, play_turn(&p);
+    p.w = two;
+    h2_stop();
+}
+
 TEST(trailers_come_up_and_are_bounded)
 {
     h2_start();

@@ -173,16 +173,16 @@ def test_an_upstreams_own_settings_come_before_the_global_ones():
                 host="rewrite",
                 pool=Pool(max_idle=3, queue=4),
                 balance=Balance(connect_retries=0, avoid=5),
-                timeouts=UpstreamTimeouts(connect=10, first_byte=20, idle=30, send=40, tunnel=50),
+                timeouts=UpstreamTimeouts(connect=10, first_byte=20, idle=30, send=40),
             ),
             "v": UPSTREAMS["v"],
         },
-        timeouts=Timeouts(connect=1, first_byte=2, idle=3, upstream_send=4, tunnel=5),
+        timeouts=Timeouts(connect=1, first_byte=2, idle=3, upstream_send=4),
     )
-    times = ("connect_ms", "first_byte_ms", "read_idle_ms", "send_idle_ms", "tunnel_idle_ms")
+    times = ("connect_ms", "first_byte_ms", "read_idle_ms", "send_idle_ms")
     own, plain = (Segment(upstream_segment(made, name)[1]) for name in ("u", "v"))
-    assert [own.top("upstream")[name] for name in times] == [10, 20, 30, 40, 50]
-    assert [plain.top("upstream")[name] for name in times] == [1, 2, 3, 4, 5]
+    assert [own.top("upstream")[name] for name in times] == [10, 20, 30, 40]
+    assert [plain.top("upstream")[name] for name in times] == [1, 2, 3, 4]
     top = own.top("upstream")
     assert own.text(top["name"]) == "u" and plain.top("upstream")["host_rewrite"] == 0
     assert [top[name] for name in ("host_rewrite", "max_idle", "queue_max", "retry_connect", "avoid_ms")] == [
@@ -192,6 +192,31 @@ def test_an_upstreams_own_settings_come_before_the_global_ones():
         0,
         5,
     ]
+
+
+@pytest.mark.parametrize(
+    ("route", "upstream", "idle", "age"),
+    [
+        (RouteTimeouts(), UpstreamTimeouts(), 5, 0),
+        (RouteTimeouts(), UpstreamTimeouts(tunnel=50, tunnel_max=60), 50, 60),
+        (RouteTimeouts(tunnel=500), UpstreamTimeouts(tunnel=50, tunnel_max=60), 500, 60),
+        (RouteTimeouts(tunnel_max=0), UpstreamTimeouts(tunnel=50, tunnel_max=60), 50, 0),
+    ],
+)
+def test_a_tunnels_times_are_the_routes_then_the_upstreams(route, upstream, idle, age):
+    ends = UPSTREAMS["u"].endpoints
+    answer = Answer(static=Static(status=200))
+    made = config(
+        {
+            "a": Route(match=Match(prefix="/a"), to="u", timeouts=route),
+            "b": Route(match=Match(prefix="/b"), to=answer),
+        },
+        upstreams={"u": Upstream(endpoints=ends, timeouts=upstream)},
+        timeouts=Timeouts(tunnel=5),
+    )
+    segment = Segment(routes_segment(made, made.routes)[1])
+    rows = segment.rows("route", segment.top("routes")["routes"])
+    assert [(row["tunnel_idle_ms"], row["tunnel_max_ms"]) for row in rows] == [(idle, age), (5, 0)]
 
 
 def test_routes_as_they_are_written():
