@@ -59,6 +59,16 @@ FGW_RARE void fgw_bell_call_listening(struct fgw_bells *b, uint32_t topic, uint6
         }
 }
 
+FGW_RARE int fgw_bell_next(struct fgw_bells *b, uint32_t topic, uint32_t after)
+{
+    uint32_t used = atomic_load_explicit(&b->shm->used, memory_order_acquire);
+    for (uint32_t k = 1; k <= used; k++) {
+        uint32_t c = (after + k) % used;
+        if (c != b->column && look(&b->shm->listening[c / 64]) >> c % 64 & 1 && look(&bell_of(b->shm, c)->wants) >> topic & 1) return (int)c;
+    }
+    return -1;
+}
+
 /* ---- to listen ---- */
 static void become(struct fgw_bells *b, enum fgw_bell_state s)
 {

@@ -57,13 +57,19 @@ void fgw_bell_unwant(struct fgw_bells *b, uint32_t topic);
 /* Tell one worker. `what` has at most 55 bits. */
 void fgw_bell_ring(struct fgw_bells *b, uint32_t column, uint32_t topic, uint64_t what);
 void fgw_bell_call_listening(struct fgw_bells *b, uint32_t topic, uint64_t what);
-/* Tell all others who want this topic. */
-static inline void fgw_bell_call(struct fgw_bells *b, uint32_t topic, uint64_t what)
+/* The next column after this one, in a circle and without ours, that wants this topic. -1: none. */
+int  fgw_bell_next(struct fgw_bells *b, uint32_t topic, uint32_t after);
+static inline bool fgw_bell_heard(struct fgw_bells *b)         /* somebody listens; it may be us */
 {
     uint64_t any = atomic_load_explicit(&b->shm->listening[0], memory_order_seq_cst);
     for (uint32_t c = 64; fgw_unlikely(c < atomic_load_explicit(&b->shm->used, memory_order_relaxed)); c += 64)
         any |= atomic_load_explicit(&b->shm->listening[c / 64], memory_order_seq_cst);
-    if (fgw_unlikely(any)) fgw_bell_call_listening(b, topic, what);
+    return any;
+}
+/* Tell all others who want this topic. */
+static inline void fgw_bell_call(struct fgw_bells *b, uint32_t topic, uint64_t what)
+{
+    if (fgw_unlikely(fgw_bell_heard(b))) fgw_bell_call_listening(b, topic, what);
 }
 /* Of a worker that wants something: at the beginning of a turn, and after its settle. rest: true: something was heard, settle again. */
 void fgw_bell_awake(struct fgw_bells *b);

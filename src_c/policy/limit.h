@@ -28,7 +28,10 @@ struct fgw_limits {                            /* a worker's */
     struct fgw_loop *loop;
     struct fgw_bells *bells;
     struct fgw_link lists[FGW_LIMIT_LISTS];    /* requests that wait for a place, by tag, first come first */
-    uint64_t freed;                            /* lists to be looked at: a place was given back */
+    uint64_t freed, told;                      /* lists to be looked at: a place was given back here; elsewhere */
+    uint64_t owed, left;                       /* lists: the next place is another worker's; one was left to others, until `grace` */
+    uint16_t given[FGW_LIMIT_LISTS], turn[FGW_LIMIT_LISTS];      /* places given back and not looked for; whose turn it was last */
+    struct fgw_timer grace;
     struct fgw_job job;
     void (*resume)(struct fgw_limits *l, struct fgw_ticket t, enum fgw_verdict v);
 };

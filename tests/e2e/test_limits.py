@@ -274,3 +274,39 @@ def test_a_killed_workers_places_come_back(gw: Gateway, slow: Slow) -> None:
                 each.result()
         slow.go.set()
         assert statuses(gw, "/a", 8) == [200] * 8
+
+
+def test_both_workers_requests_get_on_while_places_are_scarce(gw: Gateway, slow: Slow) -> None:
+    """One place, clients that always want it again, on both workers: neither keeps it to itself."""
+    slow.go.set()
+    gw.start(config(gw, route("a", "{concurrency: {max: 1, queue: {size: 50, timeout: 60s}}}", to="to: slow"),
+                    upstream=slow.origin.address)).ready()  # fmt: skip
+    host, _, port = gw.address().rpartition(":")
+    over = threading.Event()
+    counts: list[int] = []
+    lock = threading.Lock()
+
+    def accepted() -> list[int]:
+        return [row["live"]["conns"] for row in gw.status()["workers"]]
+
+    def client(number: int) -> None:
+        conn = http.client.HTTPConnection(host, int(port), timeout=60)
+        while not over.is_set():
+            conn.request("GET", "/a")
+            conn.getresponse().read()
+            with lock:
+                counts[number] += 1
+        conn.close()
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        running = []
+        while len(running) < 12 or min(accepted()) < 3:
+            counts.append(0)
+            running.append(pool.submit(client, len(running)))
+        until(lambda: sum(counts) > 2000, "many requests")
+        over.set()
+        for each in running:
+            each.result()
+    share = sum(counts) / len(counts)
+    assert min(counts) > share / 4, sorted(counts)
+    assert slow.most == 1

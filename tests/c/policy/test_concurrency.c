@@ -167,6 +167,72 @@ TEST(who_waits_listens_and_who_gives_back_calls)
     req_end();
 }
 
+static int rung;
+static void other_heard(struct fgw_bells *b, uint32_t topic, uint64_t what) { (void)b, (void)topic, (void)what, rung++; }
+
+TEST(of_two_places_one_is_left_to_others)
+{
+    struct test_req t[5];
+    struct fgw_bells other;
+    begin();
+    fgw_shm_use(req_shm, 1);
+    fgw_bells_init(&other, req_shm, 1, &req_loop, other_heard);
+    struct fgw_l_concurrency l = limit(2, 4);
+    for (int i = 0; i < 5; i++) EQ(ask(&t[i], (uint32_t)i, &l), i < 2 ? FGW_NEXT : FGW_PARK);
+    uint32_t topic = ((struct place *)(void *)t[0].state)->tag % FGW_LIMIT_LISTS;
+    fgw_bell_want(&other, topic);
+    rung = 0;
+    end(&t[0], &l);
+    fgw_bell_rest(&other), fgw_loop_settle(&req_loop);
+    OK(resumed == &t[2] && rung == 1);                 /* the first is for who waits here; all may look */
+    req_fini(&t[1], &fgw_step_concurrency, &l), req_fini(&t[2], &fgw_step_concurrency, &l);
+    fgw_loop_settle(&req_loop);
+    EQ(req_limits.waiting, 1);                         /* of two at once one is the other worker's */
+    fgw_bell_rest(&other), fgw_loop_settle(&req_loop);
+    OK(resumed == &t[3] && rung == 2);
+    pass(GRACE_MS + 1);
+    OK(resumed == &t[4]);
+    end(&t[3], &l), end(&t[4], &l);
+    fgw_bell_unwant(&other, topic);
+    fgw_bells_fini(&other);
+    req_end();
+}
+
+TEST(who_comes_while_a_place_is_left_to_others_queues_up)
+{
+    struct test_req t[2];
+    struct fgw_bells other;
+    bool back;
+    begin();
+    fgw_shm_use(req_shm, 1);
+    fgw_bells_init(&other, req_shm, 1, &req_loop, req_heard);
+    struct fgw_l_concurrency l = limit(1, 1), none = limit(1, 0);
+    EQ(ask(&t[0], 0, &l), FGW_NEXT);
+    uint64_t tag = ((struct place *)(void *)t[0].state)->tag;
+    fgw_bell_want(&other, tag % FGW_LIMIT_LISTS);
+    end(&t[0], &l);
+    EQ(ask(&t[0], 0, &l), FGW_PARK);                   /* the place is the other worker's for a while */
+    _Atomic uint64_t *theirs = fgw_inflight_take(req_shm, 1, tag, 1, &back);
+    OK(theirs != NULL);
+    pass(GRACE_MS + 1);
+    OK(!resumed);
+    fgw_inflight_sub(theirs);
+    fgw_bell_call(&other, tag % FGW_LIMIT_LISTS, 0);
+    OK(fgw_bell_rest(&req_bells));
+    fgw_loop_settle(&req_loop);
+    OK(resumed == &t[0] && verdict == FGW_NEXT);
+    end(&t[0], &l);
+    EQ(ask(&t[0], 0, &l), FGW_PARK);
+    pass(GRACE_MS + 1);                                /* which does not take it */
+    OK(resumed == &t[0] && verdict == FGW_NEXT);
+    end(&t[0], &l);
+    EQ(ask(&t[1], 1, &none), FGW_NEXT);                /* who may not wait is not made to */
+    end(&t[1], &none);
+    fgw_bell_unwant(&other, tag % FGW_LIMIT_LISTS);
+    fgw_bells_fini(&other);
+    req_end();
+}
+
 TEST(a_dry_run_counts_all_and_refuses_none)
 {
     struct test_req t[3];
