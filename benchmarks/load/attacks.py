@@ -11,7 +11,6 @@ Exit code 1: a gate was missed; 3: not measured.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import select
 import socket
@@ -23,12 +22,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 from benchmarks.compare import peers
 from benchmarks.load import proc, tools
-from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS
+from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate
 
 CONNECTIONS = 16
 GROWTH_MIB = 192  # of the worker: three input blocks of 64 KiB for each of pool.max_connections answers held
@@ -293,21 +293,20 @@ class Neighbour:
             self.over.wait(0.005)
 
 
-def rss_kib(pid: int) -> int:
-    """Resident memory now."""
+def resident(pid: int) -> int:  # KiB
     return proc.status_number(proc.read(pid, "status"), "VmRSS")
 
 
 def one(name: str, running: peers.Running, pid: int, seconds: float) -> dict[str, Any]:
     """An attack and what it did."""
-    before, cpu = rss_kib(pid), proc.usage(pid).cpu_ns
+    before, cpu = resident(pid), proc.usage(pid).cpu_ns
     peak = before
     with Neighbour(running.port, "http/1.1") as h1, Neighbour(running.port, "h2") as h2:
         with Attack(name, running.port) as attack:
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
                 time.sleep(0.02)
-                peak = max(peak, rss_kib(pid))
+                peak = max(peak, resident(pid))
         used = proc.usage(pid).cpu_ns - cpu
     return {
         "connections": attack.dials,
@@ -347,12 +346,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def document(found: dict[str, Any], seconds: float) -> dict[str, Any]:
     """The results with their gates."""
     growth = max(f["growth_kib"] for f in found.values()) / 1024
-    failed = sum(f["failed"] for f in found.values())
-    slowest = max(f["slowest_ms"] for f in found.values())
     gates = [
         gate("MiB that the worker grew by, worst attack", GROWTH_MIB, growth),
-        gate("requests of others that failed", 0, failed),
-        gate("milliseconds of the slowest answer to others", SLOWEST_MS, slowest),
+        gate("requests of others that failed", 0, sum(f["failed"] for f in found.values())),
+        gate("milliseconds of the slowest answer to others", SLOWEST_MS, max(f["slowest_ms"] for f in found.values())),
     ]
     rows = [
         [
@@ -380,17 +377,12 @@ def document(found: dict[str, Any], seconds: float) -> dict[str, Any]:
     }
 
 
-def gate(name: str, bound: float, seen: float) -> dict[str, Any]:
-    """A bound and what was seen."""
-    return {"name": name, "bound": bound, "seen": seen, "verdict": "met" if seen <= bound else "missed"}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures, writes the JSON, prints the gates. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.attacks", description="HTTP/2 attacks.")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--only", type=lambda t: t.split(","), default=list(ATTACKS), help=", ".join(ATTACKS))
-    parser.add_argument("--out", default=str(RESULTS / "attacks.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "attacks.json")
     options = parser.parse_args(argv)
     tools.raise_files()
     try:
@@ -398,8 +390,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (tools.BenchError, proc.Gone, OSError) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 3
-    with contextlib.suppress(FileNotFoundError), open(options.out, "w") as f:
-        f.write(json.dumps(result, indent=1) + "\n")
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
     for g in result["gates"]:
         print(f"{g['verdict']:>8}  {g['name']}: {g['seen']:.1f}, at most {g['bound']}")
     return 1 if any(g["verdict"] == "missed" for g in result["gates"]) else 0

@@ -26,6 +26,11 @@ class Target:
     port: int
 
 
+def gate(name: str, bound: float, seen: float) -> dict[str, Any]:
+    """A bound, what was seen, and whether it holds."""
+    return {"name": name, "bound": bound, "seen": seen, "verdict": "met" if seen <= bound else "missed"}
+
+
 def add_arguments(parser: argparse.ArgumentParser, result: str) -> None:
     """The options that choose a target and where the JSON goes."""
     parser.add_argument("--pid", type=int, help="a running worker, instead of starting one (needs --address)")

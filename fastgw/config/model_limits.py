@@ -89,8 +89,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory: Annotated[
         int,
         size(
-            "Message memory of one worker. At 90 % of it new requests are refused with 503, at 98 % no connection is "
-            "accepted.",
+            "Memory of one worker for messages, requests and HTTP/2. At 90 % of it new requests are refused with 503, "
+            "at 98 % no connection is accepted. Connections and TLS come on top, some 24 KiB each.",
             ge=MIB,
             off=True,
         ),

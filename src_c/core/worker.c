@@ -28,10 +28,20 @@ void fgw_worker_report(struct fgw_worker *w, int level, const char *fmt, ...)
 }
 
 static uint64_t memory_max(const struct fgw_worker *w) { return w->snap ? w->snap->root->memory_max : 0; }
+/* What requests and HTTP/2 hold beside blocks: a request that only waits has little in blocks. */
+static uint64_t objects(const struct fgw_worker *w)
+{
+    const struct fgw_slab *const of[] = {&w->exchanges, &w->tries, &w->h1.msgs, &w->h1.servers, &w->h1.clients, &w->h2.streams, &w->h2.servers, &w->h2.clients};
+    uint64_t sum = w->h2.memory.bytes;
+    for (size_t i = 0; i < FGW_COUNT(of); i++) sum += of[i]->live * of[i]->size;
+    return sum;
+}
 bool fgw_worker_overloaded(const struct fgw_worker *w)
 {
-    uint64_t max = memory_max(w);
-    return max && w->loop.blocks.bytes > max / 10 * 9 && fgw_blocks_used(&w->loop.blocks) > max / 10 * 9;
+    uint64_t max = memory_max(w), most = max / 10 * 9, other;
+    if (!max) return false;
+    other = objects(w);
+    return w->loop.blocks.bytes + other > most && fgw_blocks_used(&w->loop.blocks) + other > most;
 }
 
 static void pool_connected(void *ctx, const struct fgw_pool *p) { fgw_stats_add(&fgw_worker_upstream(ctx, p)->connects, 1); }
@@ -59,7 +69,7 @@ static void unpause(struct fgw_timer *t)
     if (w->spare_fd < 0) w->spare_fd = fgw_spare_fd();
     if (w->draining) return;
     uint64_t max = memory_max(w);
-    if (max && w->loop.blocks.bytes > max / 100 * 98) fgw_loop_timer(&w->loop, t, PAUSE_MS);
+    if (max && w->loop.blocks.bytes + objects(w) > max / 100 * 98) fgw_loop_timer(&w->loop, t, PAUSE_MS);
     else pause_all(w, false);
 }
 
@@ -325,9 +335,9 @@ void fgw_worker_settle(struct fgw_worker *w)
     if (fgw_unlikely(w->loop.clock.mono_ms >= w->unpin_at) && w->exchanges.live) fgw_exchanges_unpin(w);
     if (fgw_unlikely(w->bells.want) && fgw_bell_rest(&w->bells)) fgw_loop_settle(&w->loop);
     uint64_t max = memory_max(w);
-    if (fgw_unlikely(max && w->loop.blocks.bytes > max / 100 * 98 && !w->accept_paused && !w->draining)) {
+    if (fgw_unlikely(max && w->loop.blocks.bytes + objects(w) > max / 100 * 98 && !w->accept_paused && !w->draining)) {
         fgw_blocks_trim(&w->loop.blocks);
-        if (w->loop.blocks.bytes > max / 100 * 98) pause_all(w, true), fgw_loop_timer(&w->loop, &w->pause_timer, PAUSE_MS);
+        if (w->loop.blocks.bytes + objects(w) > max / 100 * 98) pause_all(w, true), fgw_loop_timer(&w->loop, &w->pause_timer, PAUSE_MS);
     }
     publish(w);
 }

@@ -3,14 +3,17 @@
 #include <stdlib.h>
 
 /* ---- memory ---- */
-struct owned { uint64_t size; uint32_t cls; uint32_t unused; };          /* before each piece; cls FGW_H2_SIZES: malloc's */
+struct owned { uint64_t size; uint32_t cls; uint32_t unused; };          /* before each piece */
+enum { FRAME = FGW_H2_SIZES, MALLOCED, FRAME_BYTES = (16 << 10) + 16,  /* other classes than small ones */
+       FRAMES = 15 };                /* at once: so much that malloc maps it, and no page of it has been written to before */
 _Static_assert(sizeof(struct owned) == 16, "what follows is aligned as malloc aligns");
 
 static uint32_t class_of(size_t n)
 {
     uint32_t c = 0;
+    if (n > 16 << 10) return n <= FRAME_BYTES ? FRAME : MALLOCED;
     while (c < FGW_H2_SIZES && n > (size_t)64 << c) c++;
-    return c;
+    return c < FGW_H2_SIZES ? c : MALLOCED;
 }
 
 static void *mem_get(size_t n, void *ctx)
@@ -18,7 +21,7 @@ static void *mem_get(size_t n, void *ctx)
     struct fgw_h2_memory *m = ctx;
     uint32_t c = class_of(n);
     if (n > SIZE_MAX / 2 || (m->max && m->bytes + n > m->max)) return NULL;
-    struct owned *o = c < FGW_H2_SIZES ? fgw_slab_get(&m->small[c]) : malloc(sizeof *o + n);
+    struct owned *o = c == MALLOCED ? malloc(sizeof *o + n) : fgw_slab_get(c == FRAME ? &m->frame : &m->small[c]);
     if (!o) return NULL;
     *o = (struct owned){n, c, 0};
     m->bytes += n;
@@ -31,8 +34,8 @@ static void mem_put(void *p, void *ctx)
     if (!p) return;
     struct owned *o = (struct owned *)p - 1;
     m->bytes -= o->size;
-    if (o->cls < FGW_H2_SIZES) fgw_slab_put(&m->small[o->cls], o);
-    else free(o);
+    if (o->cls == MALLOCED) free(o);
+    else fgw_slab_put(o->cls == FRAME ? &m->frame : &m->small[o->cls], o);
 }
 
 static void *mem_zeroed(size_t n, size_t size, void *ctx)
@@ -65,6 +68,8 @@ bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_
 {
     *e = (struct fgw_h2_env){.loop = loop, .h1 = h1};
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_init(&e->memory.small[i], "nghttp2", sizeof(struct owned) + ((size_t)64 << i));
+    fgw_slab_init(&e->memory.frame, "nghttp2_frame", sizeof(struct owned) + FRAME_BYTES);
+    e->memory.frame.per_chunk = FRAMES;
     fgw_slab_init(&e->servers, "h2_server", fgw_h2_server_size());
     fgw_slab_init(&e->clients, "h2_client", fgw_h2_client_size());
     fgw_slab_init(&e->streams, "h2_stream", sizeof(struct fgw_h2_stream));
@@ -84,6 +89,7 @@ void fgw_h2_env_fini(struct fgw_h2_env *e)
     nghttp2_session_callbacks_del(e->callbacks), nghttp2_session_callbacks_del(e->client_callbacks);
     nghttp2_option_del(e->option);
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);
+    fgw_slab_fini(&e->memory.frame);
     fgw_slab_fini(&e->servers), fgw_slab_fini(&e->clients);
     fgw_slab_fini(&e->streams);
 }

@@ -33,7 +33,11 @@ struct fgw_h2_limits {               /* beside fgw_h1_limits, whose times, heads
 };
 
 enum { FGW_H2_SIZES = 5 };           /* 64 to 1,024 bytes */
-struct fgw_h2_memory { struct fgw_slab small[FGW_H2_SIZES]; uint64_t bytes, max; };   /* max 0: none; above it nghttp2 is refused */
+struct fgw_h2_memory {
+    struct fgw_slab small[FGW_H2_SIZES];
+    struct fgw_slab frame;           /* a session's output: 16 KiB, of which ours use the first page; apart, so that the others stay untouched */
+    uint64_t bytes, max;             /* max 0: none; above it nghttp2 is refused */
+};
 
 struct fgw_h2_env {                  /* one a worker */
     struct fgw_loop *loop;

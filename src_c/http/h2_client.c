@@ -145,10 +145,13 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
     return 0;
 }
 
+/* An answer before the question has left: whoever guessed the stream's number wants to answer somebody else's request. nghttp2 cannot tell. */
 static int begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *user)
 {
+    struct fgw_h2_conn *h = user;
     struct fgw_h2_stream *s = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
-    return s && !fgw_h2_mute(s) ? fgw_h2_begin_block(user, s) : 0;
+    if (s && h->conn.sent <= s->mark) return fgw_h2_trip(h, FGW_E_H2_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
+    return s && !fgw_h2_mute(s) ? fgw_h2_begin_block(h, s) : 0;
 }
 
 /* The request's bytes begin here: until they leave, nobody can have acted on them. */

@@ -21,11 +21,12 @@
 #define MUST(x) ((x) ? (void)0 : fgw_check_failed(#x, __FILE__, __LINE__))
 enum { CLIENTS = 3, ORIGINS = 8, WINDOW = 65536, TAGS = 128, MANY_MAX = 256 << 10 };
 
+enum { TUNNEL_MS = 3600000 };        /* the silence that ends a tunnel: without one it may live for ever */
 static const struct mini_route ROUTES[] = {
-    {.prefix = "p"}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
+    {.prefix = "p", .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "s", .to = FGW_TO_STATIC, .status = 200, .text = "hello"},
     {.prefix = "r", .to = FGW_TO_REDIRECT, .status = 308, .text = "https://example.org"},
-    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}}, {.prefix = "small", .body_max = 10},
-    {.prefix = "t", .request_ms = 5000}};
+    {.prefix = "b", .steps = {FGW_STEP_TEST_BODY}, .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "c", .steps = {FGW_STEP_TEST_CALL}, .tunnel_idle_ms = TUNNEL_MS},
+    {.prefix = "small", .body_max = 10, .tunnel_idle_ms = TUNNEL_MS}, {.prefix = "t", .request_ms = 5000, .tunnel_idle_ms = TUNNEL_MS}};
 
 struct client { struct wire *w; struct fgw_h1_server *server; uint8_t tags[TAGS]; uint32_t ntags, at; size_t looked; };
 enum where { IN_HEAD_, IN_BODY_, IN_SIZE_, IN_CHUNK_, IN_CRLF_, IN_TRAILERS_, IN_TUNNEL_ };
@@ -416,7 +417,7 @@ static void silence(void)
     struct fgw_live live;
     fgw_worker_live(g.w, &live);
     for (int i = 0; i < 40 && (live.exchanges || live.h1_servers); i++) {
-        MUST(wires_wait(&g.w->loop, i < 30 ? 31000 : 3600001));      /* chains of timers end one by one; tunnels idle for an hour */
+        MUST(wires_wait(&g.w->loop, i < 30 ? 31000 : TUNNEL_MS + 1));      /* chains of timers end one by one; tunnels idle for an hour */
         check();
         fgw_worker_live(g.w, &live);
     }

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import render
 from benchmarks.compare import run, tls
-from benchmarks.load import tools
+from benchmarks.load import attacks, tools
+from benchmarks.load import tls as load_tls
 
 
 def test_what_h2load_says() -> None:
@@ -82,3 +83,34 @@ def test_handshakes_are_counted_and_resumed(resume: bool) -> None:
     assert report["requests"] == len(seen) > 2
     assert report["resumed"] == sum(seen) == (len(seen) - 1 if resume else 0)
     assert not any(report["errors"].values())
+
+
+def test_attacks_send_what_they_say() -> None:
+    first = attacks.rapid_reset(0)
+    size = int.from_bytes(first[:3], "big")
+    assert (first[3], first[4], first[5:9]) == (attacks.HEADERS, attacks.HEAD, b"\0\0\0\1")
+    assert first[9 + size + 3] == attacks.RST
+    assert attacks.rapid_reset(1)[5:9] == (201).to_bytes(4, "big"), "stream numbers go on"
+    assert attacks.literal(b"x", b"y" * 3900)[3:6] == bytes((127, (3900 - 127) % 128 | 128, (3900 - 127) // 128))
+    goaway = attacks.frame(attacks.GOAWAY, 0, 0, b"\0\0\0\x07\0\0\0\x0b")
+    assert attacks.said(b"whatever" + goaway) == "GOAWAY 11"
+    assert attacks.said(b"nothing of the kind") == ""
+
+
+def test_an_attack_that_harms_others_misses_its_gate() -> None:
+    seen = {"connections": 1, "sent_bytes": 1, "ends": {"held": 1}, "cpu_s": 1.0, "growth_kib": 10, "answered": 9}
+    good = attacks.document({"ping flood": seen | {"failed": 0, "slowest_ms": 5.0}}, 1)
+    assert [g["verdict"] for g in good["gates"]] == ["met"] * 3
+    grown = {"growth_kib": (attacks.GROWTH_MIB + 1) << 10, "failed": 1, "slowest_ms": 1e6}
+    bad = attacks.document({"ping flood": seen | grown}, 1)
+    assert [g["verdict"] for g in bad["gates"]] == ["missed"] * 3
+
+
+def test_connections_in_number_are_held_against_their_bounds() -> None:
+    idle = {"h2": {"connections": 10, "still_open": 9, "each_bytes": 30_000}}
+    streams = {"connections": 1000, "grown_kib": 300 << 10, "after_kib": 0, "meanwhile": "13 bytes", "again": True}
+    rotate = {"turns": 3, "certificates_seen": 4, "dials": 9, "requests": 99, "failed": 1}
+    names = {"1000": {"start_kib": 1024, "used_kib": 2048, "cpu_us": 380.0}}
+    rows, gates = load_tls.rows_and_gates({"idle": idle, "streams": streams, "rotate": rotate, "names": names})
+    assert len(rows) == 4
+    assert [g["verdict"] for g in gates] == ["missed"] * 4

@@ -127,6 +127,26 @@ TEST(an_error_line_names_time_level_and_worker)
     engine_stop(&e);
 }
 
+TEST(requests_that_wait_count_towards_its_memory)
+{
+    struct engine e;
+    engine_start(&e);                                  /* 256 MiB */
+    struct fgw_slab *const of[] = {&e.w->exchanges, &e.w->h1.msgs, &e.w->h2.streams};
+    for (size_t i = 0; i < FGW_COUNT(of); i++) {
+        uint64_t most = (256ull << 20) / of[i]->size;
+        of[i]->live += most / 10 * 8;
+        OK(!fgw_worker_overloaded(e.w));
+        of[i]->live += most / 10 * 2;
+        OK(fgw_worker_overloaded(e.w));
+        of[i]->live -= most / 10 * 8 + most / 10 * 2;
+    }
+    e.w->h2.memory.bytes += 250 << 20;
+    OK(fgw_worker_overloaded(e.w));
+    e.w->h2.memory.bytes -= 250 << 20;
+    OK(!fgw_worker_overloaded(e.w));
+    engine_stop(&e);
+}
+
 TEST(at_90_percent_of_its_memory_it_is_overloaded)
 {
     struct engine e;

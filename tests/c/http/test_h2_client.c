@@ -214,6 +214,19 @@ TEST(the_end_of_the_connection_means_something_else_to_each_stream)
     }
 }
 
+TEST(an_answer_before_the_question_has_left_is_nobodys)
+{
+    up_start();
+    fetch(1), said();
+    p.w->room = 0;
+    fetch(2);
+    headers(3, ES | EH, ":status=200|x-a=stolen"), play_turn(&p);
+    SAW(&p, "1 abort upstream_protocol_error|2 abort upstream_protocol_error unprocessed|gone upstream_protocol_error|");
+    p.w->room = SIZE_MAX, play_wait(&p, 10);
+    OK(!p.w->c);
+    up_stop();
+}
+
 static void asks_again(struct fgw_side *s, struct fgw_fail why, bool processed)
 {
     OK(p.mux->no_more);                         /* whoever asks again in the same breath asks elsewhere */
