@@ -150,6 +150,7 @@ def test_who_the_client_is(own: Site, tmp_path: Path) -> None:
 listeners:
   web: {{bind: "127.0.0.1:0", tls: {{certificates: [{{cert: a.pem, key: a.key}}],
          client_auth: {{mode: request, ca: ca.pem}}}}}}
+workers: 1
 upstreams: {{up: {{endpoints: ["{up.address}"]}}}}
 plugins: {{path: ["{PLUGINS}"]}}
 log: {{access: {{to: "{own.gw.folder}/access.log"}}}}
