@@ -20,9 +20,8 @@ from fastgw._fields import ExchangeOver
 cdef int alive = 0
 
 ClientCertificate = namedtuple("ClientCertificate", "subject cn fingerprint uris dns not_after")
-ClientCertificate.__doc__ = """What a client's verified certificate says: its subject (RFC 2253), common name, SHA-256 as 64 hex digits, URI and
-DNS names, and its end in Unix time."""
-
+ClientCertificate.__doc__ = """What a client's verified certificate says: its subject (RFC 2253), common name, SHA-256
+as 64 hex digits, URI and DNS names, and its end in Unix time."""
 
 cdef inline str text(c.fgw_str s):
     return PyUnicode_DecodeLatin1(s.p, s.n, NULL) if s.n else ""
