@@ -16,6 +16,8 @@ from .problem import Fault
 FILE_MAX = 1 << 20
 _DOLLAR = re.compile(r"\$\$|\$\{([^{}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+Signature = tuple[int, int, int]
+"""Of a file: mtime in ns, size, inode."""
 
 
 class Expander:
@@ -25,7 +27,7 @@ class Expander:
         self._env, self._base = env, base
         self._done: set[int] = set()
         self.used: dict[str, str] = {}
-        self.files: dict[str, tuple[int, int, int]] = {}
+        self.files: dict[str, Signature] = {}
 
     def expand(self, node: Node) -> None:
         """Replace what stands in a scalar's text. Raises Fault (FGW1010 to FGW1012); the node is left as it was then.
@@ -82,7 +84,7 @@ class Expander:
         if "\n" in text or "\0" in text or not text:
             raise Fault("FGW1221", "neither PEM text nor the path of a file with it")
         try:
-            state = os.stat(self._base / text)  # before it is read: what changes afterwards is seen
+            read = signature(self._base / text)  # before it is read: what changes afterwards is seen
             found = read_regular(self._base / text, FILE_MAX).decode("ascii")
         except UnicodeDecodeError:
             hint = "DER becomes PEM by `openssl x509`"
@@ -90,12 +92,18 @@ class Expander:
         except OSError as error:
             raise Fault("FGW1011", f"the file {text} cannot be used: {error.strerror}") from None
         self.used[f"pem:{text}"] = found
-        self.files[os.path.abspath(self._base / text)] = state.st_mtime_ns, state.st_size, state.st_ino
+        self.files[os.path.abspath(self._base / text)] = read
         return found
 
     @staticmethod
     def _file_fault(name: str, match: re.Match[str], why: str) -> Fault:
         return Fault("FGW1011", f"the file {name or '(no name)'} {why}", offset=match.start(), length=len(match[0]))
+
+
+def signature(path: str | os.PathLike[str]) -> Signature:
+    """What tells one state of a file from another. OSError."""
+    found = os.stat(path)
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_regular(path: Path, most: int) -> bytes:

@@ -12,7 +12,7 @@ from fastgw.errors import ConfigErrors
 from . import json_marks, toml_marks, yaml_marks
 from .convert import Converter
 from .dump import Redactor, effective
-from .expand import Expander, read_regular
+from .expand import Expander, Signature, read_regular
 from .model import Config
 from .nodes import MAX_BYTES, SECRET, Node, Unreadable, is_secret
 from .problem import Fault, Problem
@@ -46,7 +46,7 @@ class Loaded:
     base: Path
     tree: Node = field(repr=False)
     references: dict[str, str] = field(repr=False)
-    files: dict[str, tuple[int, int, int]] = field(repr=False)
+    files: dict[str, Signature] = field(repr=False)
     redactor: Redactor = field(repr=False)
 
     def effective(self) -> dict[str, Any]:

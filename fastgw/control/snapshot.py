@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from fastgw.config.expand import Signature
 from fastgw.config.model import Admin, Log
 from fastgw.upstream.spec import ClusterSpec
 
 from .listeners import ListenerSpec
-from .watch import Signature
 
 
 class CertSpec(Struct, frozen=True, array_like=True):

@@ -8,17 +8,9 @@ again only when it has changed again, so a bad file is refused once and not at e
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 
-Signature = tuple[int, int, int]
-"""mtime in ns, size, inode."""
-
-
-def signature(path: str | os.PathLike[str]) -> Signature:
-    """What tells one state of a file from another. OSError."""
-    found = os.stat(path)
-    return found.st_mtime_ns, found.st_size, found.st_ino
+from fastgw.config.expand import Signature, signature
 
 
 def signatures(paths: Mapping[str, Signature]) -> dict[str, Signature | None]:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fastgw.control.watch import FileWatch, signature, signatures
+from fastgw.config.expand import signature
+from fastgw.control.watch import FileWatch, signatures
 
 LOOK = 0.01
 
