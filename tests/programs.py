@@ -1,4 +1,4 @@
-"""Other people's programs that tests run. scripts/bootstrap brings them where they can be had; elsewhere a test skips."""
+"""Other people's programs that tests run. The bootstrap brings them where they can be had; elsewhere a test skips."""
 
 import os
 import shutil
