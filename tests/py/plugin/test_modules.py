@@ -65,6 +65,7 @@ def test_the_hash_is_of_every_file_and_its_name(folder: Path):
         ("fgw_mine:A", TEXT.replace("@hook.access", ""), "has no hook", 1),
         ("fgw_mine:A", TEXT.replace("@hook.access", "@hook.x"), "no @hook.x; there are @hook.access and", 5),
         ("fgw_mine:A", "\n\nx = 1 / 0", "ZeroDivisionError: division by zero", 3),
+        ("fgw_mine:A", "import json\n\njson.loads('{')", "JSONDecodeError: Expecting property name", 3),
         ("fgw_mine:A", "\nimport fgw_nothing", "ModuleNotFoundError: No module named 'fgw_nothing'", 2),
         ("fgw_mine:A", "\ndef f(:", "SyntaxError", 2),
     ],
