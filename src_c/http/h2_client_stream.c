@@ -201,7 +201,7 @@ static void release(struct fgw_side *side)
 }
 
 const struct fgw_side_down fgw_h2_client_down = {
-    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release};
+    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release, NULL};
 
 struct fgw_h2_stream *fgw_h2_client_open(struct fgw_h2_client *c)
 {

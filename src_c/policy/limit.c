@@ -1,7 +1,6 @@
 #include "policy/limit.h"
 #include "base/hash.h"
 #include "base/num.h"
-#include "io/listen.h"
 #include "policy/bucket.h"
 
 static const uint64_t ABSENT = 0x6162736e74ull;
@@ -53,18 +52,6 @@ static struct fgw_str parameter(const struct fgw_req *r, struct fgw_str name, ch
     return n == 1 ? found : FGW_STR("");
 }
 
-/* The client's address as 128 bits: what the connection or a trusted proxy says. */
-static bool address(const struct fgw_req *r, uint64_t ip[2])
-{
-    struct fgw_addr a;
-    if (r->peer && r->client.p == r->peer->address.p) ip[0] = r->peer->ip_hi, ip[1] = r->peer->ip_lo;
-    else if (fgw_addr_parse(r->client, &a)) ip[0] = a.hi, ip[1] = a.lo;
-    else return false;
-    bool v4 = ip[0] == 0 && ip[1] >> 32 == 0xffff;
-    if (!v4) ip[1] = 0;
-    return ip[0] || ip[1];
-}
-
 static uint64_t part(struct fgw_req *r, const struct fgw_l_limit_key *k)
 {
     const struct fgw_hash_key *key = &r->limits->shm->key;
@@ -72,7 +59,7 @@ static uint64_t part(struct fgw_req *r, const struct fgw_l_limit_key *k)
     uint64_t ip[2];
     struct fgw_str name = fgw_l_text(r->seg, k->name), v = FGW_STR("");
     switch ((enum fgw_limit_by)k->kind) {
-    case FGW_LIMIT_CLIENT: if (address(r, ip)) v = fgw_str((const char *)ip, sizeof ip); break;
+    case FGW_LIMIT_CLIENT: if (fgw_req_client(r, ip)) v = fgw_str((const char *)ip, sizeof ip); break;
     case FGW_LIMIT_HEADER: v = fgw_limit_field(r, (enum fgw_field_id)k->id, name); break;
     case FGW_LIMIT_QUERY:  v = parameter(r, name, room); break;
     case FGW_LIMIT_COOKIE: v = cookie(r, name); break;
