@@ -3,8 +3,9 @@
     python -m benchmarks.load.attacks [--seconds N] [--only NAME,...]
 
 Each attack: CONNECTIONS hostile connections over TLS for so many seconds; one that is ended begins anew. Beside them a
-client of HTTP/1.1 and one of HTTP/2, at another address, ask the same upstream for a small answer again and again. Memory is the worker's peak resident size
-over what it had before; limits and timeouts are at their defaults (attacked/fastgw.yaml).
+client of HTTP/1.1 and one of HTTP/2, at another address, ask the same upstream for a small answer again and again.
+Memory is the worker's peak resident size over what it had before; limits and timeouts are at their defaults
+(attacked/fastgw.yaml).
 Exit code 1: a gate was missed; 3: not measured.
 """
 

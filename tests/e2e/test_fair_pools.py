@@ -4,7 +4,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -22,7 +21,9 @@ BIG = 16 << 20  # more than two kernels hold for a connection that nobody reads
 CONFIG = """
 listeners: {{web: {{bind: "127.0.0.1:0"}}}}
 upstreams:
-  up: {{endpoints: ["127.0.0.1:{port}"], pool: {{max_connections: 8, queue: 32, queue_timeout: 20s, stall_timeout: {stall}}}}}
+  up:
+    endpoints: ["127.0.0.1:{port}"]
+    pool: {{max_connections: 8, queue: 32, queue_timeout: 20s, stall_timeout: {stall}}}
 routes: {{all: {{match: {{prefix: /}}, to: up}}}}
 timeouts: {{send: 120s, body: 120s}}
 limits: {{send_rate: off, body_rate: off}}
@@ -131,18 +132,16 @@ def ask(gw: Gateway, said: list[int], times: int) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_served(raw: Raw, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """Every request of ten others is answered while the attacker holds on; without the cure each would wait for 20 s and fail."""
+    """Every request of ten others is answered while the attacker holds on."""
     with gateway(tmp_path_factory.mktemp("fair")) as gw:
         gw.start(CONFIG.format(port=raw.port, stall="500ms")).ready()
         with attacked(gw, ATTACKS[name]):
             said: list[int] = []
             others = [threading.Thread(target=ask, args=(gw, said, 5)) for _ in range(10)]
-            began = time.monotonic()
             for each in others:
                 each.start()
             for each in others:
                 each.join(60)
-            print(f"{name}: {time.monotonic() - began:.2f} s")
             assert said == [200] * 50
         assert "client_stalled" in gw.stderr.read_text()
 
