@@ -121,11 +121,12 @@ size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v)
                            FGW_H_BIT(SEC_WEBSOCKET_ACCEPT)) & ~FGW_H_BIT(TE) & ~FGW_H_BIT(TRAILER) & ~FGW_H_BIT(OTHER);
     size_t k = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (f[i].drop || (none >> f[i].id & 1)) continue;
+        if (f[i].flags & FGW_FIELD_DROP || (none >> f[i].id & 1)) continue;
         struct fgw_str name = fgw_field_name((enum fgw_field_id)f[i].id);
         FGW_CHECK(f[i].id == FGW_H_OTHER || fgw_str_ieq(name, fgw_str(f[i].name, f[i].name_len)));
         v[k] = fgw_h2_nv(name, fgw_str(f[i].value, f[i].value_len));
         if (f[i].id == FGW_H_OTHER) v[k].name = (uint8_t *)f[i].name, v[k].namelen = f[i].name_len, v[k].flags = NGHTTP2_NV_FLAG_NONE;
+        if (f[i].flags & FGW_FIELD_NEVER) v[k].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
         k++;
     }
     return k;

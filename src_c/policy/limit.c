@@ -11,7 +11,7 @@ struct fgw_str fgw_limit_field(const struct fgw_req *r, enum fgw_field_id id, st
     int n = 0;
     for (uint32_t i = 0; i < r->out.n; i++) {
         const struct fgw_out_field *f = &r->out.v[i];
-        if (f->drop || f->id != id || (id == FGW_H_OTHER && !fgw_str_ieq(fgw_str(f->name, f->name_len), name))) continue;
+        if (f->flags & FGW_FIELD_DROP || f->id != id || (id == FGW_H_OTHER && !fgw_str_ieq(fgw_str(f->name, f->name_len), name))) continue;
         found = fgw_str(f->value, f->value_len);
         n++;
     }
@@ -25,7 +25,7 @@ static struct fgw_str cookie(const struct fgw_req *r, struct fgw_str name)
     int n = 0;
     for (uint32_t i = 0; i < r->out.n; i++) {
         const struct fgw_out_field *f = &r->out.v[i];
-        if (f->drop || f->id != FGW_H_COOKIE) continue;
+        if (f->flags & FGW_FIELD_DROP || f->id != FGW_H_COOKIE) continue;
         for (uint32_t at = 0, end; at < f->value_len; at = end + 1) {
             const char *p = f->value + at, *semi = memchr(p, ';', f->value_len - at);
             end = semi ? (uint32_t)(semi - f->value) : f->value_len;

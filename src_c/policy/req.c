@@ -22,14 +22,14 @@ bool fgw_fields_add(struct fgw_arena *a, struct fgw_fields *f, enum fgw_field_id
 
 static bool same(const struct fgw_out_field *f, enum fgw_field_id id, struct fgw_str name)
 {
-    if (f->drop || f->id != id) return false;
+    if (f->flags & FGW_FIELD_DROP || f->id != id) return false;
     return id != FGW_H_OTHER || fgw_str_ieq(fgw_str(f->name, f->name_len), name);
 }
 
 void fgw_fields_drop(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name)
 {
     for (uint32_t i = 0; i < f->n; i++)
-        if (same(&f->v[i], id, name)) f->v[i].drop = 1;
+        if (same(&f->v[i], id, name)) f->v[i].flags |= FGW_FIELD_DROP;
 }
 
 struct fgw_out_field *fgw_fields_find(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name)
