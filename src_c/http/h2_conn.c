@@ -327,7 +327,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
     h->pump.run = pump, h->dead.run = conn_dead;
     h->timer.fire = fgw_h2_look, h->leave_timer.fire = lingered;
     h->state = FGW_H2_OPEN;
-    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ms(e->loop);
+    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ran_ms(e->loop);
     fgw_list_init(&h->streams), fgw_list_init(&h->stirred);
 }
 

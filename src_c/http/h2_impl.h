@@ -90,7 +90,7 @@ struct fgw_h2_stream {
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
-static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ms(h->env->loop); }
+static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ran_ms(h->env->loop); }
 static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
