@@ -68,6 +68,8 @@ static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, c
 }
 void fgw_exchanges_forget(struct fgw_worker *w);             /* those that need no snapshot any more let go of old ones */
 void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
+uint64_t fgw_yield_client(void *ctx, const struct fgw_lease *l);             /* for the pools: whose request it is */
+uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting);  /* those that clients keep for nothing are given up (core/yield.c) */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

@@ -117,6 +117,7 @@ void fgw_h2_pull(struct fgw_h2_conn *h)
     const uint8_t *p;
     ssize_t n = 0;
     while (h->conn.out.bytes < FGW_H2_OUT_HIGH && (n = nghttp2_session_mem_send(h->ng, &p)) > 0) fgw_conn_copy(&h->conn, p, (size_t)n);
+    fgw_h2_frame_over(h->env);
     if (n < 0) fgw_conn_kill(&h->conn);
 }
 
