@@ -3,28 +3,36 @@
 #include <stdlib.h>
 
 /* ---- memory ---- */
-struct owned { uint64_t size; uint32_t cls; uint32_t unused; };          /* before each piece */
-enum { FRAME = FGW_H2_SIZES, MALLOCED, FRAME_BYTES = (16 << 10) + 16,  /* other classes than small ones */
-       FRAMES = 15 };                /* at once: so much that malloc maps it, and no page of it has been written to before */
+struct owned { uint64_t taken; uint32_t cls; uint32_t unused; };         /* before each piece; taken: with this */
+enum { LENT = FGW_H2_SIZES, MALLOCED,                                    /* other classes than slabs */
+       FRAME_MIN = 16 << 10, FRAME_BYTES = FRAME_MIN + 16, SMALL_MAX = 1024 };
 _Static_assert(sizeof(struct owned) == 16, "what follows is aligned as malloc aligns");
 
-static uint32_t class_of(size_t n)
+/* As nghttp2 asks for them: fields and texts of HPACK tables, a queued frame, a stream, the fields of a message, the rings of the tables. */
+static const uint16_t SIZES[FGW_H2_SIZES] = {32, 48, 64, 80, 112, 160, 224, 320, 512, SMALL_MAX};
+
+static void classes_init(struct fgw_h2_memory *m)
 {
-    uint32_t c = 0;
-    if (n > 16 << 10) return n <= FRAME_BYTES ? FRAME : MALLOCED;
-    while (c < FGW_H2_SIZES && n > (size_t)64 << c) c++;
-    return c < FGW_H2_SIZES ? c : MALLOCED;
+    uint8_t c = 0;
+    for (uint32_t i = 0; i < FGW_COUNT(m->class_of); i++) {
+        if (i * 16 > SIZES[c]) c++;
+        m->class_of[i] = c;
+    }
+    for (c = 0; c < FGW_H2_SIZES; c++) fgw_slab_init(&m->small[c], "nghttp2", sizeof(struct owned) + SIZES[c]);
 }
 
 static void *mem_get(size_t n, void *ctx)
 {
     struct fgw_h2_memory *m = ctx;
-    uint32_t c = class_of(n);
-    if (n > SIZE_MAX / 2 || (m->max && m->bytes + n > m->max)) return NULL;
-    struct owned *o = c == MALLOCED ? malloc(sizeof *o + n) : fgw_slab_get(c == FRAME ? &m->frame : &m->small[c]);
+    if (m->lends && n > FRAME_MIN && n <= FRAME_BYTES) return (struct owned *)m->frame + 1;
+    if (n > SIZE_MAX / 2) return NULL;
+    uint32_t c = n <= SMALL_MAX ? m->class_of[(n + 15) / 16] : (uint32_t)MALLOCED;
+    size_t taken = c == MALLOCED ? sizeof(struct owned) + n : m->small[c].size;
+    if (m->max && m->bytes + taken > m->max) return NULL;
+    struct owned *o = c == MALLOCED ? malloc(taken) : fgw_slab_get(&m->small[c]);
     if (!o) return NULL;
-    *o = (struct owned){n, c, 0};
-    m->bytes += n;
+    *o = (struct owned){taken, c, 0};
+    m->bytes += taken;
     return o + 1;
 }
 
@@ -33,9 +41,10 @@ static void mem_put(void *p, void *ctx)
     struct fgw_h2_memory *m = ctx;
     if (!p) return;
     struct owned *o = (struct owned *)p - 1;
-    m->bytes -= o->size;
+    if (o->cls == LENT) return;
+    m->bytes -= o->taken;
     if (o->cls == MALLOCED) free(o);
-    else fgw_slab_put(o->cls == FRAME ? &m->frame : &m->small[o->cls], o);
+    else fgw_slab_put(&m->small[o->cls], o);
 }
 
 static void *mem_zeroed(size_t n, size_t size, void *ctx)
@@ -49,32 +58,53 @@ static void *mem_again(void *p, size_t n, void *ctx)
 {
     if (!p) return mem_get(n, ctx);
     struct owned *o = (struct owned *)p - 1;
-    if (o->cls < FGW_H2_SIZES && n <= (size_t)64 << o->cls) {
-        ((struct fgw_h2_memory *)ctx)->bytes += n - o->size;             /* unsigned: also when it shrinks */
-        o->size = n;
-        return p;
-    }
+    size_t has = o->taken - sizeof *o;
+    if (n <= has && o->cls < FGW_H2_SIZES) return p;
     void *q = mem_get(n, ctx);
     if (!q) return NULL;
-    memcpy(q, p, o->size < n ? o->size : n);
+    memcpy(q, p, has < n ? has : n);
     mem_put(p, ctx);
     return q;
 }
 
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e) { return (nghttp2_mem){&e->memory, mem_get, mem_put, mem_zeroed, mem_again}; }
 
+/* Only what a session asks for at first is lent: further pieces of a long header block are read when other sessions have written. */
+bool fgw_h2_session(struct fgw_h2_conn *h, bool server, const nghttp2_settings_entry *iv, size_t n)
+{
+    struct fgw_h2_env *e = h->env;
+    nghttp2_mem mem = fgw_h2_mem(e);
+    const uint8_t *preface;
+    e->memory.lends = true;
+    int r = server ? nghttp2_session_server_new3(&h->ng, e->callbacks, h, e->option, &mem) : nghttp2_session_client_new3(&h->ng, e->client_callbacks, h, e->option, &mem);
+    e->memory.lends = false;
+    if (r) return false;
+    if (!server) nghttp2_session_mem_send(h->ng, &preface);              /* is in the lent buffer already; on_open says it */
+    return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, n) == 0 &&
+           nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)h->h2->connection_window) == 0;
+}
+
+void fgw_h2_frame_over(struct fgw_h2_env *e)
+{
+#ifdef FGW_DEBUG
+    memset((struct owned *)e->memory.frame + 1, 0xdb, FRAME_BYTES);      /* as another session might leave it */
+#else
+    (void)e;
+#endif
+}
+
 /* ---- the worker's ---- */
 bool fgw_h2_env_init(struct fgw_h2_env *e, struct fgw_loop *loop, struct fgw_h1_env *h1)
 {
     *e = (struct fgw_h2_env){.loop = loop, .h1 = h1};
-    for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_init(&e->memory.small[i], "nghttp2", sizeof(struct owned) + ((size_t)64 << i));
-    fgw_slab_init(&e->memory.frame, "nghttp2_frame", sizeof(struct owned) + FRAME_BYTES);
-    e->memory.frame.per_chunk = FRAMES;
+    classes_init(&e->memory);
     fgw_slab_init(&e->servers, "h2_server", fgw_h2_server_size());
     fgw_slab_init(&e->clients, "h2_client", fgw_h2_client_size());
     fgw_slab_init(&e->streams, "h2_stream", sizeof(struct fgw_h2_stream));
     e->callbacks = fgw_h2_server_callbacks(), e->client_callbacks = fgw_h2_client_callbacks();
-    if (!e->callbacks || !e->client_callbacks || nghttp2_option_new(&e->option)) return false;
+    struct owned *frame = e->memory.frame = malloc(sizeof *frame + FRAME_BYTES);
+    if (!frame || !e->callbacks || !e->client_callbacks || nghttp2_option_new(&e->option)) return false;
+    *frame = (struct owned){sizeof *frame + FRAME_BYTES, LENT, 0};
     nghttp2_option_set_no_auto_window_update(e->option, 1);
     nghttp2_option_set_no_closed_streams(e->option, 1);
     nghttp2_option_set_max_outbound_ack(e->option, 256);
@@ -89,7 +119,7 @@ void fgw_h2_env_fini(struct fgw_h2_env *e)
     nghttp2_session_callbacks_del(e->callbacks), nghttp2_session_callbacks_del(e->client_callbacks);
     nghttp2_option_del(e->option);
     for (int i = 0; i < FGW_H2_SIZES; i++) fgw_slab_fini(&e->memory.small[i]);
-    fgw_slab_fini(&e->memory.frame);
+    free(e->memory.frame), e->memory.frame = NULL;
     fgw_slab_fini(&e->servers), fgw_slab_fini(&e->clients);
     fgw_slab_fini(&e->streams);
 }

@@ -32,11 +32,13 @@ struct fgw_h2_limits {               /* beside fgw_h1_limits, whose times, heads
     bool on;                         /* prior knowledge is served */
 };
 
-enum { FGW_H2_SIZES = 5 };           /* 64 to 1,024 bytes */
+enum { FGW_H2_SIZES = 10 };          /* 32 to 1,024 bytes */
 struct fgw_h2_memory {
     struct fgw_slab small[FGW_H2_SIZES];
-    struct fgw_slab frame;           /* a session's output: 16 KiB, of which ours use the first page; apart, so that the others stay untouched */
-    uint64_t bytes, max;             /* max 0: none; above it nghttp2 is refused */
+    uint8_t class_of[65];            /* of a size in units of 16 bytes, rounded up */
+    bool lends;                      /* a session is being made: its first output buffer is `frame` */
+    void *frame;                     /* 16 KiB that all sessions write their frames to; nothing is in it while none is within its output */
+    uint64_t bytes, max;             /* taken, with what classes round up, without `frame`. max 0: none; above it nghttp2 is refused */
 };
 
 struct fgw_h2_env {                  /* one a worker */

@@ -186,6 +186,7 @@ static void on_open(struct fgw_conn *conn)
     struct fgw_h2_client *c = fgw_h2_client_of(fgw_container(conn, struct fgw_h2_conn, conn));
     c->h.state = FGW_H2_OPEN;
     if (!c->secure || fgw_str_eq(fgw_tls_alpn(conn->tp_state), FGW_STR("h2"))) {
+        fgw_conn_copy(conn, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
         fgw_h2_later(&c->h);
         return;
     }
@@ -244,12 +245,9 @@ static const struct fgw_mux_ops mux_ops = {mux_open, mux_close};
 /* ---- life ---- */
 static bool session(struct fgw_h2_conn *h)
 {
-    nghttp2_mem mem = fgw_h2_mem(h->env);
     const nghttp2_settings_entry iv[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->h2->window}, {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}};
-    return nghttp2_session_client_new3(&h->ng, h->env->client_callbacks, h, h->env->option, &mem) == 0 &&
-           nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, FGW_COUNT(iv)) == 0 &&
-           nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)h->h2->connection_window) == 0;
+    return fgw_h2_session(h, false, iv, FGW_COUNT(iv));
 }
 
 static struct fgw_h2_client *client_init(struct fgw_h2_env *e, const struct fgw_h1_limits *lim, const struct fgw_h2_limits *h2, const struct fgw_mux_user *user)

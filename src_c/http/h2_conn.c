@@ -117,6 +117,7 @@ void fgw_h2_pull(struct fgw_h2_conn *h)
     const uint8_t *p;
     ssize_t n = 0;
     while (h->conn.out.bytes < FGW_H2_OUT_HIGH && (n = nghttp2_session_mem_send(h->ng, &p)) > 0) fgw_conn_copy(&h->conn, p, (size_t)n);
+    fgw_h2_frame_over(h->env);
     if (n < 0) fgw_conn_kill(&h->conn);
 }
 
@@ -331,7 +332,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
     h->pump.run = pump, h->dead.run = conn_dead;
     h->timer.fire = fgw_h2_look, h->leave_timer.fire = lingered;
     h->state = FGW_H2_OPEN;
-    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ms(e->loop);
+    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ran_ms(e->loop);
     fgw_list_init(&h->streams), fgw_list_init(&h->stirred);
 }
 

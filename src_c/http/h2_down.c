@@ -44,7 +44,6 @@ int fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *frame
     struct fgw_h2_stream *s = src->ptr;
     struct fgw_conn *c = &s->h->conn;
     (void)ng, (void)f, (void)user;
-    if (c->out.bytes >= FGW_H2_OUT_HIGH) return NGHTTP2_ERR_WOULDBLOCK;
     if (!fgw_conn_copy(c, framehd, 9)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     s->room += n, s->taken += n;
     s->out_ms = fgw_h2_now(s->h);
@@ -57,7 +56,7 @@ int fgw_h2_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *frame
     }
     fgw_h2_refund(s->h);
     fgw_h2_stir(s);
-    return 0;
+    return c->out.bytes < FGW_H2_OUT_HIGH ? 0 : NGHTTP2_ERR_PAUSE;      /* not WOULDBLOCK: the frame's head would wait in the buffer of all */
 }
 
 static bool queue(struct fgw_h2_stream *s, struct fgw_span b)

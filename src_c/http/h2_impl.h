@@ -93,7 +93,7 @@ struct fgw_h2_stream {
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
-static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ms(h->env->loop); }
+static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ran_ms(h->env->loop); }
 static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
@@ -106,6 +106,8 @@ static inline bool fgw_h2_mute(const struct fgw_h2_stream *s) { return s->closed
 
 /* ---- h2.c ---- */
 nghttp2_mem fgw_h2_mem(struct fgw_h2_env *e);
+bool fgw_h2_session(struct fgw_h2_conn *h, bool server, const nghttp2_settings_entry *iv, size_t n);     /* makes h->ng; false: no memory */
+void fgw_h2_frame_over(struct fgw_h2_env *e);                            /* debug builds: what was in the buffer of all sessions is gone */
 uint32_t fgw_h2_code(enum fgw_err why);                                  /* of the RST_STREAM that says it */
 /* Fields as nghttp2 takes them, without what HTTP/2 has no place for (8.2.2); v has room for n. Values are copied, names folded or ours. */
 size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v);

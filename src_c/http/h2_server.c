@@ -160,14 +160,11 @@ static const struct fgw_h2_role role = {
 /* ---- life ---- */
 static bool session(struct fgw_h2_conn *h)
 {
-    nghttp2_mem mem = fgw_h2_mem(h->env);
     const nghttp2_settings_entry iv[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->h2->streams}, {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->h2->window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->lim->head.head_max}, {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
-    return nghttp2_session_server_new3(&h->ng, h->env->callbacks, h, h->env->option, &mem) == 0 &&
-           nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, FGW_COUNT(iv)) == 0 &&
-           nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)h->h2->connection_window) == 0;
+    return fgw_h2_session(h, true, iv, FGW_COUNT(iv));
 }
 
 static struct fgw_h2_server *server_init(struct fgw_h2_env *e, const struct fgw_h1_limits *lim, const struct fgw_h2_limits *h2,

@@ -5,6 +5,23 @@
 static void get(void) { h2_start(), ask(1, ES, GET), forget(); }
 static void credits(size_t n, uint32_t id) { number(F_WINDOW, id, (uint32_t)n); }
 
+/* Bytes of frames of this type in what was sent, which is forgotten; with `take` also what is in them. */
+static size_t sum_of(int type, void (*take)(const uint8_t *b, size_t n, bool end))
+{
+    const uint8_t *o = (const uint8_t *)p.w->out;
+    size_t sum = 0, at = 0;
+    while (at + 9 <= p.w->out_n) {
+        size_t n = (size_t)o[at] << 16 | (size_t)o[at + 1] << 8 | o[at + 2];
+        OK(o[at + 3] <= F_CONT && n <= 16384);
+        if (o[at + 3] == type) sum += n;
+        if (take && (o[at + 3] == F_HEADERS || o[at + 3] == F_CONT)) take(o + at + 9, n, o[at + 4] & EH);
+        at += 9 + n;
+    }
+    EQ(at, p.w->out_n);
+    wire_forget(p.w);
+    return sum;
+}
+
 TEST(trailers_end_the_stream)
 {
     static const struct fgw_out_field f[] = {{"X-T", "1", 1, 3, 0, 0}};
@@ -46,7 +63,47 @@ TEST(output_waits_in_the_stream_while_the_socket_takes_nothing)
     OK(p.room < 90000);
     p.w->room = SIZE_MAX, play_turn(&p);
     EQ(p.room, 400000);
+    EQ(sum_of(F_DATA, NULL), 400000);                /* no frame's head was lost in the buffer that all sessions write to */
     play_finish(&p), play_release(&p), play_turn(&p);
+    EQ(q.env.streams.live, 0);
+    h2_stop();
+}
+
+enum { LONG = 50000 };
+static size_t long_value;
+
+static void inflate(const uint8_t *b, size_t n, bool end)
+{
+    for (int flags = 0; n || (end && !(flags & NGHTTP2_HD_INFLATE_FINAL)); ) {
+        nghttp2_nv nv;
+        ssize_t r = nghttp2_hd_inflate_hd2(q.inf, &nv, &flags, b, n, end);
+        OK(r >= 0);
+        if (r < 0) return;
+        b += r, n -= (size_t)r;
+        if (flags & NGHTTP2_HD_INFLATE_EMIT && nv.valuelen == LONG) for (size_t i = 0; i < LONG; i++) long_value += nv.value[i] == '$';
+    }
+    if (end) nghttp2_hd_inflate_end_headers(q.inf);
+}
+
+TEST(a_long_head_that_waits_half_sent_is_not_lost)
+{
+    static char value[LONG];
+    memset(value, '$', LONG);
+    const struct fgw_out_field f = {"x", value, LONG, 1, 0, 0};
+    const struct fgw_out o = {.status = 200, .len = FGW_LEN_UNKNOWN}, with = {.status = 200, .len = FGW_LEN_UNKNOWN, .fields = &f, .nfields = 1};
+    get();
+    credits(1 << 24, 0), credits(1 << 24, 1), play_turn(&p);
+    struct fgw_side *first = p.side;
+    p.w->room = 0;
+    play_head(&p, &o), play_body_n(&p, 60000, 'x'), play_turn(&p);
+    ask(3, ES, GET);
+    play_head(&p, &with), play_turn(&p);
+    OK(q.server->h.conn.out.bytes >= FGW_H2_OUT_HIGH && q.server->h.conn.out.bytes < 60000 + LONG);      /* it waits in its middle */
+    p.w->room = SIZE_MAX, long_value = 0, play_turn(&p);
+    OK(sum_of(F_CONT, inflate) > 16384);
+    EQ(long_value, LONG);
+    play_finish(&p), play_release(&p);
+    p.side = first, play_finish(&p), play_release(&p), play_turn(&p);
     EQ(q.env.streams.live, 0);
     h2_stop();
 }

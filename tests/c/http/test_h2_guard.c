@@ -228,6 +228,20 @@ TEST(a_body_below_its_rate)
     h2_stop();
 }
 
+TEST(time_in_which_the_worker_did_not_run_is_not_the_clients)
+{
+    h2_set();
+    p.lim.body_rate = 500, p.eager = true;
+    h2_come(), h2_hello();
+    ask(1, 0, POST);
+    frame(F_DATA, 0, 1, "abc", 3), play_turn(&p);
+    p.loop.stalled_ms += 60000, play_wait(&p, 60000);
+    OK(strstr(p.log, "abort") == NULL);
+    play_wait(&p, 11000);
+    OK(strstr(p.log, "abort body_too_slow|") != NULL);
+    h2_stop();
+}
+
 TEST(an_answer_nobody_takes)
 {
     h2_set(), h2_come();
