@@ -94,11 +94,12 @@ fastgw/_libfgw.so: $(call objects,$(RELEASE)) build/$(RELEASE)/sources src_c/exp
 
 PYX      := $(wildcard fastgw/_*.pyx)
 build/extensions.stamp: setup.py $(PYX) $(wildcard fastgw/_*.pxd fastgw/_c/*.pxd fastgw/_*_build.py) $(HEADERS) | fastgw/_libfgw.so
+	+@echo "  extensions: Cython and the C compiler, up to some minutes the first time"
 	@FGW_LIB=fastgw/_libfgw.so $(PY) setup.py --quiet build_ext --inplace --parallel $(JOBS)
 	@touch $@
 
 .venv/.fastgw-editable: pyproject.toml setup.py | build/extensions.stamp
-	@FGW_LIB=fastgw/_libfgw.so PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@FGW_BUILT=1 PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 # ---------------------------------------------------------------- tests

@@ -2,6 +2,7 @@
 
 `make build` compiles the library itself and hands it over in FGW_LIB; alone (`pip install .`) it is compiled here.
 Either way there is one copy of the engine in the process: `fastgw/_libfgw.so`, found by the extensions through $ORIGIN.
+With FGW_BUILT not empty the extensions stand in the tree already: only where it is has to be registered.
 """
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ class BuildExt(build_ext):
         super().build_extensions()
 
 
-pyx = sorted(Path("fastgw").glob("_*.pyx"))
+BUILT = bool(os.environ.get("FGW_BUILT"))
+pyx = [] if BUILT else sorted(Path("fastgw").glob("_*.pyx"))
 setup(
     ext_modules=cythonize(
         [Extension(f"fastgw.{p.stem}", [str(p)]) for p in pyx],
@@ -92,6 +94,6 @@ setup(
         show_all_warnings=False,
         quiet=True,
     ),
-    cffi_modules=[f"{p}:ffibuilder" for p in sorted(Path("fastgw").glob("_*_build.py"))],
+    cffi_modules=[] if BUILT else [f"{p}:ffibuilder" for p in sorted(Path("fastgw").glob("_*_build.py"))],
     cmdclass={"build_ext": BuildExt},
 )

@@ -200,9 +200,10 @@ cdef class Worker:
             raise Refused(text(err))
 
     # ---- the end
-    def drain(self, uint32_t deadline_ms) -> None:
-        """Accept no more, answer what is in flight, cut what is left at the deadline."""
-        c.fgw_worker_drain(self.w, deadline_ms)
+    def drain(self, uint32_t deadline_ms, bint last=True) -> None:
+        """Accept no more, answer what is in flight, cut what is left at the deadline. last: nobody else has the
+        sockets, so accept first who waits to be."""
+        c.fgw_worker_drain(self.w, deadline_ms, last)
 
     @property
     def drained(self) -> bool:

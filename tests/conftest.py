@@ -1,6 +1,7 @@
 """Shared by all Python tests: where the checkout is, and the totals that `make test` adds up."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,9 +28,15 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    """Leave "passed failed" in build/totals/pytest, where scripts/run-tests reads it."""
-    count = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "xpassed", "failed", "error")}
+    """Leave "passed failed" in build/totals/pytest, where scripts/run-tests reads it.
+
+    FGW_NO_SKIPS, when not empty: where everything can be had a skipped test is a failed one."""
+    keys = ("passed", "xpassed", "failed", "error", "skipped")
+    count = {key: len(terminalreporter.stats.get(key, [])) for key in keys}
     totals = ROOT / "build" / "totals"
     totals.mkdir(parents=True, exist_ok=True)
     passed, failed = count["passed"] + count["xpassed"], count["failed"] + count["error"]
+    if os.environ.get("FGW_NO_SKIPS") and count["skipped"]:
+        terminalreporter.write_line(f"FGW_NO_SKIPS: {count['skipped']} skipped, which counts as failed", red=True)
+        failed += count["skipped"]
     (totals / "pytest").write_text(f"{passed} {failed}\n")

@@ -38,7 +38,9 @@ TLS_GATES = [
     Gate("HTTP/2, 4 connections x 64 streams, the best of all", "h2-4x64", RIVALS, 1.00, aim=0.85),
     Gate("HTTP/2, 16 connections x 8 streams, the probe", "h2-16x8", ("probe",), 1.15),
     Gate("HTTP/2, 4 connections x 64 streams, the probe", "h2-4x64", ("probe",), 1.15),
+    Gate("HTTP/2, 64 KiB answers, the best of all", "h2-64k", RIVALS, 1.00),
     Gate("HTTPS/1.1, the best of all", "https", RIVALS, 0.85),
+    Gate("HTTPS/1.1, 64 KiB answers, the best of all", "https-64k", RIVALS, 1.00),
     Gate("a new connection, full handshake without tickets, nginx", "connect", ("nginx",), 1.00),
     Gate("a new connection, resumed by its ticket, nginx", "resume", ("nginx",), 1.00),
 ]

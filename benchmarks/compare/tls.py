@@ -43,6 +43,7 @@ WORKLOADS = [
     run.Workload("h2-4x64", "/s", "off", "HTTP/2, 4 connections x 64 streams, 13-byte answers", h2(4, 64)),
     run.Workload("h2-64k", "/m", "off", "HTTP/2, 4 connections x 8 streams, 64 KiB answers", h2(4, 8)),
     run.Workload("https", "/s", "off", "HTTPS/1.1, 64 connections, 13-byte answers", https),
+    run.Workload("https-64k", "/m", "off", "HTTPS/1.1, 64 connections, 64 KiB answers", https),
     run.Workload("connect", "/s", "no-tickets", "A new connection and one request", partial(connect, resume=False)),
     run.Workload(
         "resume", "/s", "off", "A connection resumed by its ticket and one request", partial(connect, resume=True)

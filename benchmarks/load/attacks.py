@@ -3,8 +3,9 @@
     python -m benchmarks.load.attacks [--seconds N] [--only NAME,...]
 
 Each attack: CONNECTIONS hostile connections over TLS for so many seconds; one that is ended begins anew. Beside them a
-client of HTTP/1.1 and one of HTTP/2 ask for a small answer again and again. Memory is the worker's peak resident size
-over what it had before; limits and timeouts are at their defaults (attacked/fastgw.yaml).
+client of HTTP/1.1 and one of HTTP/2, at another address, ask the same upstream for a small answer again and again.
+Memory is the worker's peak resident size over what it had before; limits and timeouts are at their defaults
+(attacked/fastgw.yaml).
 Exit code 1: a gate was missed; 3: not measured.
 """
 
@@ -65,8 +66,8 @@ def hello(window: int | None = None) -> bytes:
     return PREFACE + frame(SETTINGS, 0, 0, b"" if window is None else struct.pack(">HI", WINDOW_SIZE, window))
 
 
-GET, POST, LARGE = ask(b"/attacked/s"), ask(b"/attacked/s", b"POST"), ask(b"/attacked/l")
-HONEST = ask(b"/s")
+GET, POST, LARGE = ask(b"/s"), ask(b"/s", b"POST"), ask(b"/l")
+HOSTILE = ("127.0.0.2", 0)  # where attackers come from
 HEAD = END_HEADERS | END_STREAM
 
 
@@ -201,7 +202,7 @@ class Attack:
         context = anyone("h2")
         while not self.over.is_set():
             try:
-                plain = socket.create_connection(("127.0.0.1", self.port), 5)
+                plain = socket.create_connection(("127.0.0.1", self.port), 5, HOSTILE)
                 with context.wrap_socket(plain) as sock:
                     self.dials += 1
                     self.ends[self.attack(sock)] += 1
@@ -281,7 +282,7 @@ class Neighbour:
             sock.sendall(hello() + frame(SETTINGS, 1, 0))
         while not self.over.is_set():
             began, heard = time.monotonic(), b""
-            sock.sendall(frame(HEADERS, HEAD, stream, HONEST) if h2 else b"GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sock.sendall(frame(HEADERS, HEAD, stream, GET) if h2 else b"GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n")
             while b"abcdefghijkl\n" not in heard:  # the small answer's body
                 part = sock.recv(65536)
                 if not part:
@@ -320,17 +321,16 @@ def one(name: str, running: peers.Running, pid: int, seconds: float) -> dict[str
     }
 
 
-def started(origin: int, attacked: int) -> peers.Running:
-    """The gateway, with an upstream for the attackers and one for the others."""
-    texts = {"attacked": {peers.OPEN_LOG: str(attacked)}}
-    peer = replace(peers.load("fastgw", peers.TLS), name="attacked", home=tools.LOAD, texts=texts)
+def started(origin: int) -> peers.Running:
+    """The gateway, with one upstream for attackers and others."""
+    peer = replace(peers.load("fastgw", peers.TLS), name="attacked", home=tools.LOAD, texts={})
     return peers.Running(peer, origin, core=PROXY_CORE, tag="attacks")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All attacks, as the JSON document that render.py shows."""
     found: dict[str, Any] = {}
-    with tools.origin(LOAD_CORE) as origin, tools.origin(LOAD_CORE) as attacked, started(origin, attacked) as running:
+    with tools.origin(LOAD_CORE) as origin, started(origin) as running:
         (pid,) = running.workers()
         with Neighbour(running.port, "h2"), Neighbour(running.port, "http/1.1"):
             time.sleep(1)

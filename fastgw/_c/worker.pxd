@@ -46,7 +46,7 @@ cdef extern from "core/worker.h" nogil:
     void fgw_worker_tell(fgw_worker *w, int level, const char *text)
     int fgw_worker_bell(fgw_worker *w, uint32_t column, int fd, char *err, size_t err_n)
 
-    void fgw_worker_drain(fgw_worker *w, uint32_t deadline_ms)
+    void fgw_worker_drain(fgw_worker *w, uint32_t deadline_ms, bool_t last)
     bool_t fgw_worker_drained(const fgw_worker *w)
 
     struct fgw_live:

@@ -64,7 +64,8 @@ admin: {bind: "127.0.0.1:9900"}
 def command(port: int, workers: int | None, upstreams_only: bool, as_json: bool) -> None:
     """Start two upstreams and a gateway in front of them; stop all on INT or TERM.
 
-    Prints four lines: the gateway's address, the admin address, a curl that works, and the configuration's path."""
+    Prints six lines: the gateway's address, the admin address, a curl that works, the configuration's path, the folder
+    of the logs, and the command that has an edited configuration read."""
     import uvloop
 
     demo = Demo(port, workers, as_json)
@@ -103,7 +104,7 @@ class Demo:
             gateway = await self._gateway(found["config"])
             if not await self._ready(gateway, found["admin"]):
                 return _fail(f"the gateway did not start:\n{self._log()}")
-            self._print(found)
+            self._print(found | {"logs": str(self._folder), "reload": f"kill -HUP {gateway.pid}"})
             await self._until_stopped(gateway)
             return 0 if self._stop.is_set() else _fail(f"the gateway ended:\n{self._log()}")
         except OSError as error:
@@ -118,11 +119,11 @@ class Demo:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
     async def _configure(self) -> dict[str, str]:
-        """Start the upstreams and write the configuration. Returns the four things to print."""
+        """Start the upstreams and write the configuration. Returns what is known of them, to be printed."""
         assert self._folder is not None
         web = f"127.0.0.1:{self._port or _free_port()}"
         if self._port and not _is_free(self._port):
-            raise OSError(0, f"127.0.0.1:{self._port} is taken; `fastgw demo --port 0` takes a free port")
+            raise OSError(0, f"127.0.0.1:{self._port} is taken; `{sys.argv[0]} demo --port 0` takes a free port")
         admin = f"127.0.0.1:{ADMIN_PORT if self._port and _is_free(ADMIN_PORT) else _free_port()}"
         places = {
             "127.0.0.1:8080": web,

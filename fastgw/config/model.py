@@ -104,6 +104,14 @@ class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[int, count("Most connections at once.", le=1_000_000)] = 1_024
     queue: Annotated[int, count("Most requests waiting for a connection; beyond it 503.", ge=0, le=1_000_000)] = 1_024
     queue_timeout: Annotated[int, duration("A request waits this long for a connection; then 503.")] = 1 * SECOND
+    stall_timeout: Annotated[
+        int,
+        duration(
+            "While others wait for a connection, a client that keeps one busy for so long without taking its answer, "
+            "or without sending its request, loses it: 408, or the answer is cut off.",
+            off=True,
+        ),
+    ] = 500
     max_requests: Annotated[int, count("Requests after which a connection is not used again.", off=True)] = 0
     max_streams: Annotated[
         int,

@@ -94,9 +94,11 @@ class Bells(Frame, frozen=True, array_like=True, tag=True):
 
 
 class Drain(Frame, frozen=True, array_like=True, tag=True):
-    """Accept no more, finish what is in flight for at most so long, send Drained, exit."""
+    """Accept no more, finish what is in flight for at most so long, send Drained, exit. last: accept first who waits
+    to be; else that is left to whoever has the sockets after it."""
 
     deadline_ms: int
+    last: bool = False
 
 
 class LiveQuery(Request, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -123,8 +125,12 @@ class Listening(Reply, frozen=True, array_like=True, tag=True, kw_only=True):
     error: str = ""
 
 
+class Leaving(Frame, frozen=True, array_like=True, tag=True):
+    """It was told by a signal to go: it serves until it is told to drain."""
+
+
 class Draining(Frame, frozen=True, array_like=True, tag=True):
-    """It was told by a signal to finish and go: it accepts no more."""
+    """It was told so again, and accepts no more."""
 
 
 class Drained(Frame, frozen=True, array_like=True, tag=True):
@@ -174,7 +180,7 @@ class Built(Frame, frozen=True, array_like=True, tag=True):
 
 
 Down = Segments | Prepare | Commit | Discard | Listen | Unlisten | TicketKeys | Bells | Drain | LiveQuery
-Up = Ready | Prepared | Committed | Listening | Draining | Drained | Live | Log
+Up = Ready | Prepared | Committed | Listening | Leaving | Draining | Drained | Live | Log
 BuildFrame = Build | Built | Segments | Ended
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -1,10 +1,13 @@
 """The worker slots: who runs, who is started again and when, and who accepts on which socket.
 
     EMPTY ──resize──► STARTING ──worker live──► LIVE ──worker ends──► STARTING, or BACKOFF ──delay over──► STARTING
-                                                  └──resize down──► RETIRING ──worker ended, queue empty──► EMPTY
+                                                  ├──resize down────────────► RETIRING ──worker ended──► EMPTY
+                                                  └──another has its seat───►
 
-A slot owns a column of shared memory and one socket of every TCP listener. While its worker is away for longer than a
-start takes (BACKOFF) or for ever (RETIRING), a live neighbour accepts on its sockets too. Who holds which socket is
+A slot is a column of shared memory. Its seat is one socket of every TCP listener: which share of the connections it
+accepts. Sockets stay open as long as their listener; seats pass on. A worker that wants to go keeps its own until
+another slot's worker can take it. A seat whose worker is away, or that is one too many by now, is lent to all live
+workers, who accept on its sockets beside their own (docs/design/0010-listening-sockets.md). Who holds which socket is
 not told step by step: `settle_sockets` compares what every live worker should hold with what it was given, and sends
 the difference.
 Owner: the supervisor's loop.
@@ -27,6 +30,7 @@ from .listeners import Bound, Listeners
 from .log import ErrorLog
 from .process import Refused, State, WorkerProcess, how_ended
 from .snapshot import Snapshot
+from .sockets import BindError, listen_tcp, listens
 from .tickets import TURN_S, TicketKeys
 
 START_TIMEOUT = 20.0  # from spawn to Ready: plugins may import at leisure, a hang may not
@@ -50,15 +54,16 @@ class SlotState(enum.StrEnum):
 
 
 class Slot:
-    """One slot. `away`: its worker has been away for so long that its sockets are lent."""
+    """One slot. seat: None while it retires. heir: who will have the seat of a worker that wants to go."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, seat: int) -> None:
         self.index, self.state = index, SlotState.STARTING
+        self.seat: int | None = seat
+        self.heir: Slot | None = None
         self.worker: WorkerProcess | None = None
         self.backoff = Backoff()
         self.timer: asyncio.TimerHandle | None = None
         self.restarts = 0
-        self.away = False
 
 
 class Fleet:
@@ -83,27 +88,33 @@ class Fleet:
         self.stopping = False
         self.epoch = 0
         self.restarts = 0
+        self._seats = 0
         self._tickets = TicketKeys()
         self._turn = self._loop.call_later(TURN_S, self._turn_tickets)
 
     # -- slots
     def resize(self, count: int, drain_ms: int) -> None:
-        """Have `count` slots that are not being retired; their sockets must be open."""
-        keep = [slot for slot in self.slots.values() if slot.state is not SlotState.RETIRING]
-        for slot in sorted(keep, key=lambda s: s.index)[count:]:
-            self._retire(slot, drain_ms)
-        for index in self.plan_slots(count):
-            if index not in self.slots:
-                self.slots[index] = Slot(index)
-                self._start(self.slots[index])
+        """Have somebody on seats 0 to count - 1, whose sockets must be open, and nobody on others."""
+        self._seats = count
+        for slot in list(self.slots.values()):
+            if slot.seat is not None and slot.seat >= count:
+                self._log.info("worker retires", worker=slot.index)
+                self._retire(slot, drain_ms)
+        self._fill()
 
-    def plan_slots(self, count: int) -> list[int]:
-        """The slots there will be after resize(count): those that stay, then the lowest free ones.
+    def _fill(self) -> None:
+        """Start workers for seats that nobody has. While workers that retire take all columns, some wait."""
+        taken = {slot.seat for slot in self.slots.values()}
+        for seat in range(self._seats):
+            index = self._column()
+            if seat in taken or index is None:
+                continue
+            self.slots[index] = Slot(index, seat)
+            self._start(self.slots[index])
 
-        Fewer, if the columns are still taken by workers that retire."""
-        stay = sorted(s.index for s in self.slots.values() if s.state is not SlotState.RETIRING)[:count]
-        free = [index for index in range(WORKERS_MAX) if index not in self.slots]
-        return stay + free[: count - len(stay)]
+    def _column(self) -> int | None:
+        """The lowest free one."""
+        return next((index for index in range(WORKERS_MAX) if index not in self.slots), None)
 
     def live(self) -> list[WorkerProcess]:
         """Workers that serve, by slot."""
@@ -136,7 +147,8 @@ class Fleet:
         try:
             self._bells.add(slot.index, [worker for worker in self._workers() if worker.ready])
             slot.worker = WorkerProcess(
-                slot.index, self._memory.fd, self.identity, self._ready, self._exited, self._draining, self._worker_log
+                slot.index, self._memory.fd, self.identity, self._ready, self._exited, self._leaving, self._draining,
+                self._worker_log,
             )
         except OSError as e:
             self._log.error("worker cannot be started", worker=slot.index, reason=str(e))
@@ -190,10 +202,13 @@ class Fleet:
         if worker.state is not State.STARTING or self.current is None:
             return
         slot = self.slots[worker.slot]
-        if slot.state is SlotState.RETIRING or self.stopping:
+        if slot.seat is None or self.stopping:
             worker.drain(0)
             return
-        worker.state, slot.state, slot.away = State.LIVE, SlotState.LIVE, False
+        for before in [each for each in self.slots.values() if each.heir is slot]:
+            self._log.info("worker drains", worker=before.index)
+            self._retire(before, self.current.plan.drain_ms)
+        worker.state, slot.state = State.LIVE, SlotState.LIVE
         seconds = time.monotonic() - worker.started
         self._log.info("worker live", worker=slot.index, pid=worker.pid, ms=round(seconds * 1000))
         self.settle_sockets()
@@ -203,8 +218,21 @@ class Fleet:
         """Bring every worker that is not busy with it already to the current snapshot."""
         await asyncio.gather(*(self._bring_up(worker) for worker in self._workers() if worker.ready))
 
+    def _leaving(self, worker: WorkerProcess) -> None:
+        """It wants to go: another is started, and has it drain once that is live."""
+        slot, index = self.slots[worker.slot], self._column()
+        if self.stopping or slot.seat is None or slot.heir is not None:
+            return
+        if worker.state is not State.LIVE or index is None:
+            worker.drain(self.current.plan.drain_ms if self.current else 0)
+            self._draining(worker)
+            return
+        self._log.info("worker wants to go", worker=worker.slot, pid=worker.pid)
+        slot.heir = heir = self.slots[index] = Slot(index, slot.seat)
+        heir.backoff, heir.restarts = slot.backoff, slot.restarts
+        self._start_later(heir)
+
     def _draining(self, worker: WorkerProcess) -> None:
-        self.slots[worker.slot].away = True
         self._log.info("worker drains", worker=worker.slot, pid=worker.pid)
         self.settle_sockets()
         self._on_change()
@@ -215,13 +243,15 @@ class Fleet:
         self._memory.zero_gauges(slot.index)
         self._bells.died(self._workers())
         self._on_exit(slot.index)
-        asked = self.stopping or slot.state is SlotState.RETIRING
+        if slot.heir is not None:
+            slot.seat = None
+        asked = self.stopping or slot.seat is None
         tell = self._log.info if asked and code == 0 else self._log.error
         tell("worker ended", worker=slot.index, pid=worker.pid, how=how_ended(code), restarts=slot.restarts)
         if self.stopping:
             pass
-        elif slot.state is SlotState.RETIRING:
-            self._spawn_task(self._bury(slot))
+        elif slot.seat is None:
+            self._forget(slot)
         else:
             self._start_later(slot)
         self.settle_sockets()
@@ -234,26 +264,22 @@ class Fleet:
         if delay <= 0:
             self._start(slot)
             return
-        slot.state, slot.away = SlotState.BACKOFF, True
+        slot.state = SlotState.BACKOFF
         slot.timer = self._loop.call_later(delay, self._start, slot)
         self._log.warning("worker crashes too often; waiting", worker=slot.index, seconds=delay)
 
     def _retire(self, slot: Slot, drain_ms: int) -> None:
-        slot.state, slot.away = SlotState.RETIRING, True
+        slot.state, slot.seat = SlotState.RETIRING, None
         if slot.timer is not None:
             slot.timer.cancel()
         if slot.worker is None:
-            self._spawn_task(self._bury(slot))
-        else:
+            self._forget(slot)
+        elif slot.worker.state is not State.DRAINING:
             slot.worker.drain(drain_ms)
-        self._log.info("worker retires", worker=slot.index)
 
-    async def _bury(self, slot: Slot) -> None:
-        """Let neighbours empty a retired slot's accept queues, then close its sockets and forget it."""
-        await self.emptied(self._listeners.of_slot(slot.index), seconds=5.0)
-        self._listeners.drop_slot(slot.index)
-        self.slots.pop(slot.index, None)
-        self.settle_sockets()
+    def _forget(self, slot: Slot) -> None:
+        del self.slots[slot.index]
+        self._fill()
 
     async def emptied(self, bounds: list[Bound], seconds: float) -> None:
         """Wait until nobody waits in these accept queues, or for `seconds`, or until nobody could accept."""
@@ -269,33 +295,37 @@ class Fleet:
             return
         live = self.live()
         wanted: dict[int, dict[int, Bound]] = {worker.slot: {} for worker in live}
+        seated = {self.slots[worker.slot].seat: worker.slot for worker in live}
         for bound in self._listeners:
-            for index in self._holders(bound, list(wanted)):
-                wanted[index][bound.number] = bound
+            owner = seated.get(bound.key.seat)
+            if owner is not None:
+                wanted[owner][bound.number] = bound
+            elif bound.shared or listens(bound.sock):  # lent; what nobody has had yet, nobody waits for
+                for held in wanted.values():
+                    held[bound.number] = bound
         for worker in live:
             for number, bound in wanted[worker.slot].items():
-                if number not in worker.holds:
+                if number not in worker.holds and self._open(bound):
                     worker.holds[number] = True
-                    self._spawn_task(self._listen(worker, bound))
+                    lent = bound.key.seat != self.slots[worker.slot].seat
+                    self._spawn_task(self._listen(worker, bound, lent))
             for number in [number for number in worker.holds if number not in wanted[worker.slot]]:
                 del worker.holds[number]
                 with contextlib.suppress(ch.ChannelClosed):
                     worker.channel.post(ch.Unlisten(number))
 
-    def _holders(self, bound: Bound, live: list[int]) -> list[int]:
-        """The live slots that accept on a socket: all (shared), its own, or while its own is away the next live one."""
-        if bound.shared or not live:
-            return live
-        own = bound.key.slot
-        if own in live:
-            return [own]
-        slot = self.slots.get(own)
-        if slot is None or not slot.away:
-            return []
-        return [min(live, key=lambda index: (index < own, index))]
+    def _open(self, bound: Bound) -> bool:
+        """Have the socket listen: from now on connections come. False: it cannot, which is told."""
+        try:
+            if not bound.shared:
+                listen_tcp(bound.actual, bound.sock)
+        except BindError as e:
+            self._log.error("socket cannot listen", listener=bound.name, reason=str(e))
+            return False
+        return True
 
-    async def _listen(self, worker: WorkerProcess, bound: Bound) -> None:
-        frame = ch.Listen(listener=bound.listener, socket=bound.number, shared=bound.shared)
+    async def _listen(self, worker: WorkerProcess, bound: Bound, lent: bool) -> None:
+        frame = ch.Listen(listener=bound.listener, socket=bound.number, shared=lent)
         try:
             answer = await worker.channel.call(frame, [bound.sock.fileno()], seconds=COMMIT_TIMEOUT)
             error = answer.error if isinstance(answer, ch.Listening) else "a wrong answer"
@@ -331,7 +361,7 @@ class Fleet:
             if worker.state is State.STARTING:
                 worker.signal(signal.SIGKILL)
             else:
-                worker.drain(deadline_ms)
+                worker.drain(deadline_ms, last=True)
         await self._gone(deadline_ms / 1000 + 2.0)
         await self.kill()
 

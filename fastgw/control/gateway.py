@@ -103,9 +103,8 @@ class Gateway:
     async def stage(self, snapshot: Snapshot) -> None:
         """Open all that the snapshot needs here. ReloadError with every reason; `abandon` then undoes the rest."""
         plan, errors = snapshot.plan, []
-        slots = {*self.fleet.plan_slots(self.count(snapshot)), *self.fleet.slots}
         try:
-            self.listeners.open(plan.listeners, sorted(slots))
+            self.listeners.open(plan.listeners, self.count(snapshot))
         except BindErrors as e:
             errors += [str(error) for error in e.errors]
         try:

@@ -1,8 +1,13 @@
 """The gateway's listening sockets. They outlive workers and reloads.
 
-    TCP    one SO_REUSEPORT socket for each bind and worker slot, so that the kernel spreads connections and a worker's
-           death leaves its accept queue to its successor
+    TCP    one SO_REUSEPORT socket for each bind and seat, so that the kernel spreads connections. A seat is a worker's;
+           its accept queues pass to whoever has it next
     Unix   one socket for each bind, shared by all workers (EPOLLEXCLUSIVE)
+
+There are as many seats as there have ever been workers: closing a socket would reset the connections in its queue, and
+those whose handshake is under way, so that happens only when its address is left. A TCP socket is bound here. The first
+of an address listens at once, which makes it ours; the others when a worker is given them for the first time
+(fleet.py): before, nobody would answer.
 
 A reload is `open` (all that is new is bound; if anything fails, nothing has changed), then `commit` or `rollback`.
 An address that stays keeps its sockets, whatever listener it belongs to now; they then get new numbers.
@@ -11,7 +16,7 @@ Owner: the supervisor's loop.
 
 import itertools
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -19,7 +24,7 @@ from msgspec import Struct
 from fastgw.config.addresses import Address, parse_bind
 from fastgw.upstream.address import text
 
-from .sockets import BindError, actual, identity, open_tcp, open_unix, probe_tcp, unlink_if, waiting
+from .sockets import BindError, actual, bind_tcp, identity, listen_tcp, open_unix, probe_tcp, unlink_if, waiting
 
 
 class ListenerSpec(Struct, frozen=True, array_like=True):
@@ -34,7 +39,7 @@ class Key(NamedTuple):
     """What makes a socket the same over a reload. `owner` tells apart binds to port 0, which are never shared."""
 
     bind: Address
-    slot: int  # -1: shared by all
+    seat: int  # -1: shared by all
     owner: str
 
 
@@ -51,7 +56,7 @@ class Bound(NamedTuple):
 
     @property
     def shared(self) -> bool:
-        return self.key.slot < 0
+        return self.key.seat < 0
 
 
 class BindErrors(Exception):
@@ -78,16 +83,15 @@ class Listeners:
         return iter([*self._bound.values(), *self._leaving])
 
     # -- reload
-    def open(self, specs: list[ListenerSpec], slots: Iterable[int]) -> None:
-        """Bind what these listeners and worker slots need and is not open yet. BindErrors: nothing has changed."""
+    def open(self, specs: list[ListenerSpec], seats: int) -> None:
+        """Bind what these listeners and so many workers need and is not open yet. BindErrors: nothing has changed."""
         self.rollback()
-        slots = list(slots)
         new: dict[Key, Bound] = {}
         errors: list[BindError] = []
         for spec in specs:
             for bind in spec.binds:
                 try:
-                    self._open_bind(spec, parse_bind(bind), slots, new)
+                    self._open_bind(spec, parse_bind(bind), seats, new)
                 except BindError as e:
                     errors.append(e)
         self._next, self._next_specs = new, specs
@@ -95,18 +99,20 @@ class Listeners:
             self.rollback()
             raise BindErrors(errors)
 
-    def _open_bind(self, spec: ListenerSpec, address: Address, slots: list[int], new: dict[Key, Bound]) -> None:
+    def _open_bind(self, spec: ListenerSpec, address: Address, seats: int, new: dict[Key, Bound]) -> None:
         owner = spec.name if address.port == 0 and address.kind != "unix" else ""
         if address.kind == "unix":
             self._take(spec, Key(address, -1, owner), address, new)
             return
         known = [b for key, b in (self._bound | new).items() if key.bind == address and key.owner == owner]
-        # A port that is ours already (for another slot, or for an overlapping address) cannot be probed.
+        # A port that is ours already (for another seat, or for an overlapping address) cannot be probed.
         if not known and all(b.actual.port != address.port for b in (self._bound | new).values()):
             probe_tcp(address)
         target = known[0].actual if known else address
-        for slot in slots:
-            target = self._take(spec, Key(address, slot, owner), target, new).actual
+        for seat in sorted({*range(seats), *(b.key.seat for b in known)}):
+            target = self._take(spec, Key(address, seat, owner), target, new).actual
+        if not known:  # before it listens, another gateway's probe would not find it
+            listen_tcp(target, new[Key(address, 0, owner)].sock)
 
     def _take(self, spec: ListenerSpec, key: Key, target: Address, new: dict[Key, Bound]) -> Bound:
         """The open socket of this key, or a fresh one on `target` (which has the port that port 0 became)."""
@@ -117,7 +123,7 @@ class Listeners:
         if old is not None:
             sock, file = old.sock, old.file
         else:
-            sock = open_unix(target) if target.kind == "unix" else open_tcp(target)
+            sock = open_unix(target) if target.kind == "unix" else bind_tcp(target)
             file = identity(target.host) if target.kind == "unix" else (0, 0)
         new[key] = Bound(next(self._numbers), spec.id, spec.name, key, actual(sock, target), sock, file)
         return new[key]
@@ -155,16 +161,6 @@ class Listeners:
         self._next = None
 
     # -- use
-    def of_slot(self, slot: int) -> list[Bound]:
-        """The sockets of one worker slot."""
-        return [bound for bound in self._bound.values() if bound.key.slot == slot]
-
-    def drop_slot(self, slot: int) -> None:
-        """Close the sockets of a slot that is no more."""
-        for bound in self.of_slot(slot):
-            del self._bound[bound.key]
-            self.close(bound)
-
     @staticmethod
     def close(bound: Bound) -> None:
         """Close a socket here and remove its file. Workers may still hold it."""

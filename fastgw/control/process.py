@@ -70,8 +70,9 @@ def how_ended(code: int) -> str:
 class WorkerProcess:
     """One process in one slot (its column in shared memory).
 
-    on_ready(worker): it waits for its first snapshot. on_draining(worker): it was told by a signal to go.
-    on_exit(worker, code): it has ended and is reaped."""
+    on_ready(worker): it waits for its first snapshot. on_leaving(worker): it was told by a signal to go, and serves on
+    until it is told to drain. on_draining(worker): it has begun to. on_exit(worker, code): it has ended and is
+    reaped."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class WorkerProcess:
         identity: tuple[int, int],
         on_ready: Callable[["WorkerProcess"], None],
         on_exit: Callable[["WorkerProcess", int], None],
+        on_leaving: Callable[["WorkerProcess"], None],
         on_draining: Callable[["WorkerProcess"], None],
         on_log: Callable[["WorkerProcess", ch.Log], None],
     ) -> None:
@@ -92,7 +94,8 @@ class WorkerProcess:
         self._sent: set[int] = set()  # segments that it has been given and may still hold
         self._served: set[int] = set()  # those of the snapshot it serves
         self.ready = self.loading = False
-        self._on_ready, self._on_exit, self._on_draining, self._on_log = on_ready, on_exit, on_draining, on_log
+        self._on_ready, self._on_exit, self._on_log = on_ready, on_exit, on_log
+        self._on_leaving, self._on_draining = on_leaving, on_draining
         ours, theirs = ch.pair()
         try:
             self._child = self._spawn(theirs, shm_fd, identity)
@@ -120,6 +123,8 @@ class WorkerProcess:
         if isinstance(frame, ch.Ready):
             self.ready = True
             self._on_ready(self)
+        elif isinstance(frame, ch.Leaving):
+            self._on_leaving(self)
         elif isinstance(frame, ch.Draining):
             self.state = State.DRAINING
             self._on_draining(self)
@@ -168,12 +173,12 @@ class WorkerProcess:
         await self.commit(snapshot, seconds)
 
     # -- the end
-    def drain(self, deadline_ms: int) -> None:
-        """Ask it to finish and exit."""
+    def drain(self, deadline_ms: int, last: bool = False) -> None:
+        """Ask it to finish and exit. last: nobody will accept on its sockets after it."""
         if self.state is not State.GONE:
             self.state = State.DRAINING
             with contextlib.suppress(ch.ChannelClosed):
-                self.channel.post(ch.Drain(deadline_ms))
+                self.channel.post(ch.Drain(deadline_ms, last))
 
     def signal(self, signum: int) -> None:
         """Send a signal; nothing when it is gone."""

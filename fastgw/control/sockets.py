@@ -53,18 +53,45 @@ def probe_tcp(address: Address) -> None:
             raise BindError(address, reason(e)) from None
 
 
-def open_tcp(address: Address) -> socket.socket:
-    """One socket of a SO_REUSEPORT group, listening. BindError."""
+def bind_tcp(address: Address) -> socket.socket:
+    """One socket for a SO_REUSEPORT group, bound. It joins the group, and connections come, when it listens.
+
+    BindError."""
     sock = _tcp(address)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # Accepted sockets inherit it (tcp(7)), which saves the engine a call for each.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind(sockaddr(address))
-        sock.listen(BACKLOG)
     except OSError as e:
         sock.close()
         raise BindError(address, reason(e)) from None
+    return sock
+
+
+def listens(sock: socket.socket) -> bool:
+    """Whether connections come to it."""
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
+
+
+def listen_tcp(address: Address, sock: socket.socket) -> None:
+    """Have connections come to a socket of `bind_tcp`, if they do not yet. BindError."""
+    if listens(sock):
+        return
+    try:
+        sock.listen(BACKLOG)
+    except OSError as e:
+        raise BindError(address, reason(e)) from None
+
+
+def open_tcp(address: Address) -> socket.socket:
+    """Both. BindError."""
+    sock = bind_tcp(address)
+    try:
+        listen_tcp(address, sock)
+    except BindError:
+        sock.close()
+        raise
     return sock
 
 

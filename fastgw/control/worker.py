@@ -1,10 +1,11 @@
 """A worker process: uvloop, and nested in it the engine. Started by the supervisor as `python -m
 fastgw.control.worker`.
 
-    start ──Ready──► waits ──snapshot committed──► serves ──Drain, TERM, end of the channel──► drains ──► exit 0
+    start ──Ready──► waits ──snapshot committed──► serves ──Drain, end of the channel──► drains ──► exit 0
 
 It obeys its channel. Signals meant for the supervisor (INT, HUP, QUIT, USR1, USR2 reach the whole process group of a
-terminal) are ignored; TERM, which the kernel also sends when the supervisor dies, drains.
+terminal) are ignored. TERM asks the supervisor for a successor, upon which it is told to drain; a second one drains at
+once. (The kernel sends TERM when the supervisor dies, but then the channel has ended too.)
 User and capabilities are dropped before anything that a configuration names is imported.
 """
 
@@ -47,7 +48,7 @@ class WorkerMain:
         self.engine = Worker(column, shm)
         self.preparing: asyncio.Task[None] | None = None
         self.done = asyncio.Event()
-        self.draining = False
+        self.leaving = self.draining = False
         self.refused: list[str] = []  # segments, until Prepare asks
         self.drain_ms = ORPHAN_DRAIN_MS
         self.loop = asyncio.get_running_loop()
@@ -92,12 +93,16 @@ class WorkerMain:
 
     def on_close(self) -> None:
         """The supervisor is gone: finish what is in flight and go too."""
-        self.start_drain(self.drain_ms)
+        self.start_drain(self.drain_ms, last=True)
 
     def on_term(self) -> None:
-        """Somebody wants this worker replaced, or the kernel tells of the supervisor's death."""
-        self.reply(ch.Draining())
-        self.start_drain(self.drain_ms)
+        """Somebody wants this worker replaced, now or soon."""
+        if not self.leaving:
+            self.leaving = True
+            self.reply(ch.Leaving())
+        elif not self.draining:
+            self.reply(ch.Draining())
+            self.start_drain(self.drain_ms)
 
     def reply(self, frame: ch.Frame) -> None:
         with contextlib.suppress(ch.ChannelClosed):
@@ -185,7 +190,8 @@ class WorkerMain:
                 self.engine.bell(column, fd)
         except Refused as e:  # others could not wake it, or it them: another one may have more luck
             self.reply(ch.Log("error", str(e)))
-            self.on_term()
+            self.leaving = True
+            self.reply(ch.Leaving())
 
     def live(self, frame: ch.LiveQuery, fds: list[int]) -> None:
         counts = self.engine.live() | {f"hooks_{name}": n for name, n in self.host.live().items()}
@@ -193,11 +199,11 @@ class WorkerMain:
 
     # -- the end
     def drain(self, frame: ch.Drain, fds: list[int]) -> None:
-        self.start_drain(frame.deadline_ms)
+        self.start_drain(frame.deadline_ms, frame.last)
 
-    def start_drain(self, deadline_ms: int) -> None:
-        """Begin, or begin again with another deadline."""
-        self.engine.drain(deadline_ms)
+    def start_drain(self, deadline_ms: int, last: bool = False) -> None:
+        """Begin, or begin again with another deadline. last: nobody else will accept who waits to be."""
+        self.engine.drain(deadline_ms, last)
         if not self.draining:
             self.draining = True
             self.watch_drain()

@@ -5,13 +5,19 @@ reply(self, request, reply)     before a reply's head is sent, the gateway's own
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 MARK = "__fastgw_hook__"
 KINDS = {"access": ("request",), "reply": ("request", "reply")}
 """The kinds of hooks, and what they are called with."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+if not TYPE_CHECKING:  # for a type checker a module with __getattr__ would have every name
+
+    def __getattr__(name: str) -> Any:
+        raise AttributeError(f"there is no @hook.{name}; there are {' and '.join(f'@hook.{kind}' for kind in KINDS)}")
 
 
 def access(method: _F) -> _F:

@@ -144,7 +144,7 @@ class Instances:
         for task in stuck:
             self._report("warn", f"plugin {tasks[task].name}: start() goes on though it was cancelled")
             task.add_done_callback(lambda task: self._started_late(task, tasks[task]))
-        await asyncio.gather(*(self._stop(tasks[task]) for task in done if _went_well(task)))
+        await asyncio.gather(*(self._stop(tasks[task]) for task in tasks if task in done and _went_well(task)))
 
     def _started_late(self, task: asyncio.Task[BaseException | None], plugin: Plugin[Any]) -> None:
         if _went_well(task):

@@ -61,7 +61,8 @@ class Modules:
         self._forget_changed(tuple(path))
         sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
         importlib.invalidate_caches()
-        module = _import(module_name)
+        module = _import(module_name, path)
+        _refuse_shadowed(module_name, path)
         found = getattr(module, name, None)
         file = getattr(module, "__file__", None) or ""
         if found is None:
@@ -92,14 +93,27 @@ def _is_plugin(found: object) -> bool:
     return isinstance(found, type) and issubclass(found, Plugin) and found is not Plugin
 
 
-def _import(name: str) -> ModuleType:
+def _refuse_shadowed(name: str, path: Sequence[str]) -> None:
+    """PluginError: a folder has a file for the module, but its name was taken before the folders were looked at."""
+    top = name.partition(".")[0]
+    for file in (each for folder in path for each in (Path(folder) / f"{top}.py", Path(folder) / top / "__init__.py")):
+        if file.is_file():
+            got = getattr(sys.modules.get(top), "__file__", None)
+            if got is None or Path(got).resolve() != file.resolve():
+                whose = f"of {got}" if got else "of Python's own"
+                raise PluginError(f"the name {top} is taken by a module {whose}: rename the file", str(file), 1)
+            return
+
+
+def _import(name: str, path: Sequence[str]) -> ModuleType:
     before = sys.dont_write_bytecode
     sys.dont_write_bytecode = True  # a file changed twice within a second would be taken for its older self
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise PluginError(f"there is no module {error.name}") from None
+            folders = "".join(f" in {each}{'' if Path(each).is_dir() else ' (no such folder)'}," for each in path)
+            raise PluginError(f"there is no module {error.name}{folders}{' nor installed' if path else ''}") from None
         raise told(f"the module {name} cannot be imported", error) from None
     except (Exception, SystemExit) as error:
         raise told(f"the module {name} cannot be imported", error) from None

@@ -25,7 +25,8 @@ def decode(data: Any, type: Any) -> Any:
     Raises Wrong."""
     if type is None:
         if data:
-            raise Wrong("this plugin takes no settings", [next(iter(data))], unknown=True)
+            message = "this plugin takes no settings; one that does is derived from Plugin[Settings]"
+            raise Wrong(message, [next(iter(data))], unknown=True)
         return None
     try:
         return msgspec.convert(data, type, strict=False)

@@ -253,7 +253,7 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "balance": 0, "host_rewrite": int(upstream.host == "rewrite"),
         "retry_connect": upstream.balance.connect_retries, "avoid_ms": upstream.balance.avoid,
         "max_idle": pool.max_idle, "max_connections": pool.max_connections,
-        "queue_max": pool.queue, "queue_ms": pool.queue_timeout,
+        "queue_max": pool.queue, "queue_ms": pool.queue_timeout, "stall_ms": pool.stall_timeout,
         "idle_ms": pool.idle_timeout, "requests_max": pool.max_requests,
         "connect_ms": _first(mine.connect, timeouts.connect),
         "first_byte_ms": _first(mine.first_byte, timeouts.first_byte),

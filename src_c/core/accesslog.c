@@ -231,7 +231,7 @@ static INLINE char *json_tags(char *p, const struct fgw_log_facts *f, bytes16 *b
     size_t n = 9;
     for (uint32_t i = 0; i < f->ntags; i++) {
         const struct fgw_out_field *t = &f->tags[i];
-        if (t->drop) continue;
+        if (t->flags & FGW_FIELD_DROP) continue;
         p = LIT((char *)memcpy(p, between, n) + n, "\"");
         p = LIT(json(p, fgw_str(t->name, t->name_len), bad), "\":\"");
         p = LIT(json(p, fgw_str(t->value, t->value_len), bad), "\"");

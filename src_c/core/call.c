@@ -49,7 +49,7 @@ static void release(struct fgw_side *s)
     later(c);
 }
 
-static const struct fgw_side_down down = {"call", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop, abort_, release};
+static const struct fgw_side_down down = {"call", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop, abort_, release, NULL};
 
 static struct fgw_msg *make_head(struct fgw_worker *w, const struct fgw_call_spec *spec)
 {

@@ -58,7 +58,8 @@ struct fgw_exchange {
     uint64_t start_ns, start_wall, upstream_ns, head_ns;
     uint64_t bytes_in, bytes_out, in_given, in_credited, in_out, out_given, out_credited, out_out;
     uint64_t body_max;
-    uint64_t moved_ms, tunnel_end_ms;    /* a tunnel's: when a byte last moved; when it is too old, 0: never */
+    uint64_t moved_ms, tunnel_end_ms;    /* when a byte last moved; when a tunnel is too old, 0: never */
+    uint64_t yield_ms, yield_own, yield_ack;   /* since when its client has held it back while others waited, and what it had moved then; 0: it has not */
     uint64_t deadline_ns;                /* of a call: when its deadline is; 0: it has none */
     uint32_t slot, first_byte_ms, tunnel_idle_ms, grpc_slot;   /* grpc_slot: where calls of its route are counted by status; 0: nowhere */
     struct fgw_fail fail;

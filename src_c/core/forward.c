@@ -220,7 +220,7 @@ static void forwarding(struct fgw_exchange *x, uint64_t known)
     if (known & all)                                   /* ours replace what came; a trusted peer's word is inside them */
         for (uint32_t i = 0; i < r->out.n; i++) {
             uint64_t bit = 1ull << r->out.v[i].id;
-            if (bit & all && !(trusted && bit & (FGW_H_BIT(X_REAL_IP) | FGW_H_BIT(X_FORWARDED_PORT)))) r->out.v[i].drop = 1;
+            if (bit & all && !(trusted && bit & (FGW_H_BIT(X_REAL_IP) | FGW_H_BIT(X_FORWARDED_PORT)))) r->out.v[i].flags |= FGW_FIELD_DROP;
         }
     own(x, FGW_H_X_FORWARDED_FOR, mine[0].name, old_for.n ? join(&r->arena, old_for, FGW_STR(", "), client) : client);
     own(x, FGW_H_X_FORWARDED_PROTO, mine[1].name, proto);

@@ -116,14 +116,14 @@ void fgw_relay_credit(struct fgw_exchange *x, enum fgw_dir d, uint64_t room)
 {
     struct fgw_side *near = d == FGW_DIR_REQUEST ? x->front : x->t && x->t->state >= FGW_TRY_SENT ? x->t->lease.side : NULL;
     if (!near) return;
+    uint64_t *out = d == FGW_DIR_REQUEST ? &x->in_out : &x->out_out, given = d == FGW_DIR_REQUEST ? x->in_given : x->out_given;
+    uint64_t *credited = d == FGW_DIR_REQUEST ? &x->in_credited : &x->out_credited;
     x->moved_ms = x->w->loop.clock.mono_ms;
+    *out -= room < *out ? room : *out;
     if (!x->filters[d]) {
         if (room) near->down->credit(near, room);
         return;
     }
-    uint64_t *out = d == FGW_DIR_REQUEST ? &x->in_out : &x->out_out, given = d == FGW_DIR_REQUEST ? x->in_given : x->out_given;
-    uint64_t *credited = d == FGW_DIR_REQUEST ? &x->in_credited : &x->out_credited;
-    *out -= room < *out ? room : *out;
     uint64_t owed = given > *out ? given - *out : 0;
     if (owed > *credited) {
         uint64_t n = owed - *credited;

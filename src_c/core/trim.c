@@ -17,7 +17,7 @@ enum { KEEP = 4 << 20, TELL = 4 << 20 };
 static size_t slabs_of(struct fgw_worker *w, struct fgw_slab *v[FGW_TRIM_SLABS])
 {
     struct fgw_slab *const of[] = {&w->exchanges, &w->tries, &w->fronts, &w->calls, &w->h1.msgs, &w->h1.servers, &w->h1.clients,
-                                   &w->h2.servers, &w->h2.clients, &w->h2.streams, &w->upstream.conns, &w->loop.bufs.nodes};
+                                   &w->h2.servers, &w->h2.clients, &w->h2.streams, &w->upstream.conns, &w->upstream.waits, &w->loop.bufs.nodes};
     size_t n = FGW_COUNT(of);
     _Static_assert(FGW_COUNT(of) + FGW_H2_SIZES == FGW_TRIM_SLABS, "all of them");
     memcpy(v, of, sizeof of);

@@ -74,7 +74,7 @@ static void send_request(struct fgw_try *t)
     memcpy(x->endpoint, t->lease.ep->e.name, sizeof x->endpoint);
     o.authority = t->lease.pool->set.host_rewrite || !r->authority.n ? ep_host(t) : r->authority;
     set_length(x, &o);
-    o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only;
+    o.upgrade = fgw_msg_upgrade(x->msg), o.upgrade_only = x->msg->upgrade_only, o.never = x->msg->never;
     const struct fgw_field *te = fgw_head_find(&x->msg->head, FGW_H_TE);
     o.trailers = te && fgw_list_has(fgw_head_value(&x->msg->head, te), FGW_STR("trailers"));
     /* Towards HTTP/1.1 not: whoever says that it is a call could take its time anywhere. */

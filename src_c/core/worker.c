@@ -389,6 +389,7 @@ struct fgw_worker *fgw_worker_new(const struct fgw_worker_options *o, char *err,
     bool h2 = fgw_h2_env_init(&w->h2, &w->loop, &w->h1);
     fgw_pool_env_init(&w->upstream, &w->h1, &w->h2);
     w->upstream.report = pool_report, w->upstream.connected = pool_connected, w->upstream.ctx = w;
+    w->upstream.client = fgw_yield_client, w->upstream.crowded = fgw_yield_places;
     fgw_slab_init(&w->exchanges, "exchange", sizeof(struct fgw_exchange));
     fgw_slab_init(&w->tries, "try", sizeof(struct fgw_try));
     fgw_slab_init(&w->fronts, "front", sizeof(struct fgw_front));

@@ -52,8 +52,9 @@ int  fgw_worker_unlisten(struct fgw_worker *w, uint32_t socket_id);      /* clos
 /* A column's eventfd, by which workers wake each other (io/bell.h); it is dup'ed. Its own and those of all others, as slots come. */
 int  fgw_worker_bell(struct fgw_worker *w, uint32_t column, int fd, char *err, size_t err_n);
 
-/* Accept who waits, then close the sockets; answer what is in flight with Connection: close, close idle ones; at the deadline cut the rest. */
-void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms);
+/* Close the sockets, and answer what is in flight with Connection: close, close idle ones; at the deadline cut the rest. last: nobody else
+ * has the sockets, so who waits in their queues is accepted first; else another worker does that. */
+void fgw_worker_drain(struct fgw_worker *w, uint32_t deadline_ms, bool last);
 bool fgw_worker_drained(const struct fgw_worker *w);
 
 /* Who runs the hooks of plugins (policy/hook.h); before a snapshot that has some is prepared, and for the worker's life. */

@@ -31,7 +31,7 @@ struct fgw_front {                       /* one client connection */
     struct fgw_proxy_stage *stage;
     struct fgw_tls_stage *handshake;
 };
-enum { FGW_TRIM_SLABS = 12 + FGW_H2_SIZES };
+enum { FGW_TRIM_SLABS = 13 + FGW_H2_SIZES };
 struct fgw_trim {                        /* trim.c */
     struct fgw_timer timer;
     uint64_t turn_at;                    /* ms: when a turn looks again whether there is much */
@@ -79,6 +79,8 @@ void fgw_exchanges_forget(struct fgw_worker *w);             /* those that need 
 void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
 void fgw_worker_trim_look(struct fgw_worker *w);             /* what bursts left in slabs goes back, in slices */
 uint64_t fgw_worker_slab_bytes(struct fgw_worker *w);        /* all that its slabs hold, in use or not */
+uint64_t fgw_yield_client(void *ctx, const struct fgw_lease *l);             /* for the pools: whose request it is */
+uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting);  /* those that clients keep for nothing are given up (core/yield.c) */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

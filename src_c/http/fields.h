@@ -26,7 +26,8 @@ struct fgw_field {
     uint8_t  id;               /* enum fgw_field_id */
     uint8_t  flags;            /* FGW_FIELD_* */
 };
-enum { FGW_FIELD_DROP = 1 };   /* not forwarded: hop-by-hop or named by Connection */
+enum { FGW_FIELD_DROP = 1,     /* not forwarded: hop-by-hop or named by Connection */
+       FGW_FIELD_NEVER = 2 };  /* came never-indexed (RFC 7541 section 6.2.3): no table of a later hop may hold it either */
 
 /* The id of a name in any case; FGW_H_OTHER when not known. Cost: a switch on length and a compare. */
 enum fgw_field_id fgw_field_id(const char *name, uint32_t n);

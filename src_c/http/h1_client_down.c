@@ -86,7 +86,7 @@ static void release(struct fgw_side *side)
     else abort_(side, FGW_E_CANCELLED);
 }
 
-const struct fgw_side_down fgw_h1_client_down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
+const struct fgw_side_down fgw_h1_client_down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release, NULL};
 
 /* ---- downward: the mux ---- */
 static struct fgw_side *mux_open(struct fgw_mux *m)

@@ -114,4 +114,6 @@ static void release(struct fgw_side *side)
     else abort_(side, FGW_E_CANCELLED);
 }
 
-const struct fgw_side_down fgw_h1_server_down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release};
+static uint64_t taken(struct fgw_side *side) { return 1 + fgw_conn_acked(&of(side)->conn); }
+
+const struct fgw_side_down fgw_h1_server_down = {"h1", send_info, send_head, send_body, send_trailers, finish, tunnel, credit, stop_reading, abort_, release, taken};

@@ -138,7 +138,7 @@ uint32_t fgw_h2_code(enum fgw_err why)
     switch (why) {
     case FGW_E_NONE: return NGHTTP2_NO_ERROR;
     case FGW_E_CANCELLED: case FGW_E_CLIENT_GONE: case FGW_E_REQUEST_TIMEOUT: case FGW_E_BODY_TIMEOUT: case FGW_E_BODY_TOO_SLOW:
-    case FGW_E_SEND_TIMEOUT: case FGW_E_SEND_TOO_SLOW: case FGW_E_BODY_TOO_LONG: case FGW_E_DRAINING: return NGHTTP2_CANCEL;
+    case FGW_E_SEND_TIMEOUT: case FGW_E_SEND_TOO_SLOW: case FGW_E_CLIENT_STALLED: case FGW_E_BODY_TOO_LONG: case FGW_E_DRAINING: return NGHTTP2_CANCEL;
     case FGW_E_BAD_REQUEST: case FGW_E_BAD_FIELD: case FGW_E_BAD_FRAMING: case FGW_E_BAD_TARGET: case FGW_E_BAD_HOST: return NGHTTP2_PROTOCOL_ERROR;
     case FGW_E_HEAD_TOO_LONG: case FGW_E_FIELD_TOO_LONG: case FGW_E_TOO_MANY_FIELDS: case FGW_E_RATE_LIMITED: return NGHTTP2_ENHANCE_YOUR_CALM;
     default: return NGHTTP2_INTERNAL_ERROR;
@@ -151,11 +151,12 @@ size_t fgw_h2_fields(const struct fgw_out_field *f, uint32_t n, nghttp2_nv *v)
                            FGW_H_BIT(SEC_WEBSOCKET_ACCEPT)) & ~FGW_H_BIT(TE) & ~FGW_H_BIT(TRAILER) & ~FGW_H_BIT(OTHER);
     size_t k = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (f[i].drop || (none >> f[i].id & 1)) continue;
+        if (f[i].flags & FGW_FIELD_DROP || (none >> f[i].id & 1)) continue;
         struct fgw_str name = fgw_field_name((enum fgw_field_id)f[i].id);
         FGW_CHECK(f[i].id == FGW_H_OTHER || fgw_str_ieq(name, fgw_str(f[i].name, f[i].name_len)));
         v[k] = fgw_h2_nv(name, fgw_str(f[i].value, f[i].value_len));
         if (f[i].id == FGW_H_OTHER) v[k].name = (uint8_t *)f[i].name, v[k].namelen = f[i].name_len, v[k].flags = NGHTTP2_NV_FLAG_NONE;
+        if (f[i].flags & FGW_FIELD_NEVER) v[k].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
         k++;
     }
     return k;

@@ -128,14 +128,21 @@ static void fail(struct fgw_h2_stream *s, enum fgw_err why)              /* told
     fgw_h2_later(s->h);
 }
 
+static nghttp2_nv pseudo(struct fgw_str name, struct fgw_str value, bool never)
+{
+    nghttp2_nv v = fgw_h2_nv(name, value);
+    if (never) v.flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+    return v;
+}
+
 static size_t head_fields(const struct fgw_h2_stream *s, const struct fgw_out *o, char length[24], nghttp2_nv *v)
 {
     size_t n = 0;
-    v[n++] = fgw_h2_nv(FGW_STR(":method"), s->connect ? FGW_STR("CONNECT") : o->method);
+    v[n++] = pseudo(FGW_STR(":method"), s->connect ? FGW_STR("CONNECT") : o->method, o->never & FGW_NEVER_METHOD);
     if (s->connect) v[n++] = fgw_h2_nv(FGW_STR(":protocol"), FGW_STR("websocket"));
     v[n++] = fgw_h2_nv(FGW_STR(":scheme"), fgw_h2_client_of(s->h)->secure ? FGW_STR("https") : FGW_STR("http"));
-    v[n++] = fgw_h2_nv(FGW_STR(":path"), o->target);
-    if (o->authority.n) v[n++] = fgw_h2_nv(FGW_STR(":authority"), o->authority);
+    v[n++] = pseudo(FGW_STR(":path"), o->target, o->never & FGW_NEVER_PATH);
+    if (o->authority.n) v[n++] = pseudo(FGW_STR(":authority"), o->authority, o->never & FGW_NEVER_AUTHORITY);
     if (o->len == FGW_LEN_KNOWN && !s->connect) v[n++] = fgw_h2_nv(FGW_STR("content-length"), fgw_str(length, fgw_u64_dec(length, o->length)));
     if (o->trailers) v[n++] = fgw_h2_nv(FGW_STR("te"), FGW_STR("trailers"));
     return n + fgw_h2_fields(o->fields, o->nfields, v + n);
@@ -201,7 +208,7 @@ static void release(struct fgw_side *side)
 }
 
 const struct fgw_side_down fgw_h2_client_down = {
-    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release};
+    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release, NULL};
 
 struct fgw_h2_stream *fgw_h2_client_open(struct fgw_h2_client *c)
 {

@@ -95,7 +95,7 @@ void fgw_h2_send_trailers(struct fgw_side *side, const struct fgw_out_field *f, 
     uint8_t *p = (uint8_t *)(mine + k);
     for (size_t i = 0; i < k; i++) {
         mine[i] = v[i];
-        if (v[i].flags == NGHTTP2_NV_FLAG_NONE) mine[i].name = memcpy(p, v[i].name, v[i].namelen), p += v[i].namelen;
+        if (!(v[i].flags & NGHTTP2_NV_FLAG_NO_COPY_NAME)) mine[i].name = memcpy(p, v[i].name, v[i].namelen), p += v[i].namelen;
         mine[i].value = p;
         if (v[i].valuelen) memcpy(p, v[i].value, v[i].valuelen);
         p += v[i].valuelen;

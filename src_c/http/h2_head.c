@@ -86,13 +86,22 @@ int fgw_h2_begin_block(struct fgw_h2_conn *h, struct fgw_h2_stream *s)
     return s->m ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* The field that has just come was never to be indexed. */
+static void never(struct fgw_msg *m, struct fgw_str name)
+{
+    if (fgw_str_eq(name, FGW_STR(":method"))) m->never |= FGW_NEVER_METHOD;
+    else if (fgw_str_eq(name, FGW_STR(":path"))) m->never |= FGW_NEVER_PATH;
+    else if (fgw_str_eq(name, FGW_STR(":authority")) || fgw_str_eq(name, FGW_STR("host"))) m->never |= FGW_NEVER_AUTHORITY;
+    else if (name.n && name.p[0] != ':') m->fields[m->head.nfields - 1].flags |= FGW_FIELD_NEVER;
+}
+
 /* A list that goes on beyond its bound is read, since the peer's compression state is ours too, but not kept; far beyond it is an attack
  * (a few bytes can stand for megabytes: RFC 7541 section 7.3). */
 int fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t nn, const uint8_t *value, size_t vn, uint8_t flags, void *user)
 {
     struct fgw_h2_conn *h = user;
     struct fgw_h2_stream *s = h->heading;
-    (void)ng, (void)f, (void)flags;
+    (void)ng, (void)f;
     if (!s || !s->m) return 0;
     uint32_t max = s->head_done ? h->lim->body.trailer_max : h->lim->head.head_max;
     s->listed += (uint32_t)(nn + vn + 32);
@@ -101,6 +110,7 @@ int fgw_h2_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *na
     if (s->refuse) return 0;
     struct fgw_str n = fgw_str((const char *)name, nn), v = fgw_str((const char *)value, vn);
     s->refuse = (uint8_t)(nn && name[0] == ':' ? h->role->pseudo(s, n, v) : fgw_h2_head_field(s, n, v));
+    if (fgw_unlikely(flags & NGHTTP2_NV_FLAG_NO_INDEX) && !s->refuse) never(s->m, n);
     return 0;
 }
 

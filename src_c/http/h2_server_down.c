@@ -63,8 +63,16 @@ static void release(struct fgw_side *side)
     else if (s->eof) fgw_h2_stir(s), fgw_h2_later(s->h);
 }
 
+static uint64_t taken(struct fgw_side *side)
+{
+    struct fgw_h2_stream *s = fgw_h2_stream_of(side);
+    nghttp2_session *ng = s->h->ng;
+    if (fgw_h2_mute(s) || nghttp2_session_get_stream_remote_window_size(ng, s->id) <= 0 || nghttp2_session_get_remote_window_size(ng) <= 0) return 0;
+    return 1 + fgw_conn_acked(&s->h->conn);
+}
+
 const struct fgw_side_down fgw_h2_server_down = {
-    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, fgw_h2_finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release};
+    "h2", send_info, send_head, fgw_h2_send_body, fgw_h2_send_trailers, fgw_h2_finish, fgw_h2_tunnel, fgw_h2_credit, fgw_h2_stop_reading, fgw_h2_abort, release, taken};
 
 /* ---- the codec's own answers ---- */
 static void answer_call(struct fgw_h2_stream *s, enum fgw_err why, int status)

@@ -93,7 +93,10 @@ static enum fgw_err one_cookie(struct fgw_h2_stream *s)
         if (f.id == FGW_H_COOKIE) {
             if (s->fill != at) fgw_h2_head_stash(s, "; ", 2);
             fgw_h2_head_stash(s, m->head.base + f.value, f.value_len);
-            if (first) continue;
+            if (first) {
+                first->flags |= f.flags;               /* what was said of a piece holds for the whole */
+                continue;
+            }
         }
         m->fields[kept] = f;
         if (f.id == FGW_H_COOKIE) first = &m->fields[kept];

@@ -6,7 +6,7 @@ struct fgw_msg *fgw_msg_get(struct fgw_slab *home)
     if (!m) return NULL;
     m->home = home, m->b = NULL;
     m->len = FGW_LEN_NONE, m->length = 0;
-    m->keep_alive = m->expect = m->upgrade = m->upgrade_only = false;
+    m->keep_alive = m->expect = m->upgrade = m->upgrade_only = false, m->never = 0;
     m->head.fields = m->fields;
     fgw_head_reset(&m->head);
     return m;
@@ -100,7 +100,7 @@ uint32_t fgw_msg_fields(const struct fgw_msg *m, struct fgw_out_field *out)
     for (uint16_t i = 0; i < m->head.nfields; i++) {
         const struct fgw_field *f = &m->fields[i];
         if (f->flags & FGW_FIELD_DROP || (own >> f->id & 1)) continue;
-        out[n++] = (struct fgw_out_field){base + f->name, base + f->value, f->value_len, f->name_len, f->id, 0};
+        out[n++] = (struct fgw_out_field){base + f->name, base + f->value, f->value_len, f->name_len, f->id, f->flags};
     }
     return n;
 }
@@ -138,7 +138,7 @@ size_t fgw_out_write_fields(const struct fgw_out_field *f, uint32_t n, char *p)
 {
     char *start = p;
     for (const struct fgw_out_field *end = n ? f + n : f; f < end; f++) {   /* an empty list may have no address */
-        if (f->drop) continue;
+        if (f->flags & FGW_FIELD_DROP) continue;
         p = put(p, f->name, f->name_len);
         *p++ = ':', *p++ = ' ';
         p = put(p, f->value, f->value_len);

@@ -13,6 +13,8 @@
 
 enum { FGW_FIELDS_MAX = 256 };           /* what limits.fields may say at most */
 
+/* HTTP/2's pseudo fields, as the fields' flag FGW_FIELD_NEVER: an intermediary keeps it (RFC 7541 section 7.1.3). */
+enum { FGW_NEVER_METHOD = 1, FGW_NEVER_PATH = 2, FGW_NEVER_AUTHORITY = 4 };
 enum fgw_length { FGW_LEN_NONE, FGW_LEN_KNOWN, FGW_LEN_UNKNOWN };
 struct fgw_msg {
     struct fgw_head head;
@@ -22,6 +24,7 @@ struct fgw_msg {
     bool     keep_alive;                 /* what version and Connection say */
     bool     expect;                     /* requests: Expect: 100-continue */
     bool     upgrade;                    /* another protocol is asked for, or agreed to (status 101): fgw_msg_upgrade names it */
+    uint8_t  never;                      /* FGW_NEVER_*: those of its pseudo fields that came never-indexed */
     bool     upgrade_only;               /* requests: it has no other meaning (extended CONNECT), so a success that does not agree is no answer */
     uint64_t length;
     struct fgw_field fields[FGW_FIELDS_MAX];
@@ -49,7 +52,7 @@ struct fgw_out_field {
     const char *name, *value;
     uint32_t value_len;
     uint16_t name_len;
-    uint8_t  id, drop;                   /* drop: a step removed it */
+    uint8_t  id, flags;                  /* FGW_FIELD_*; DROP: a step removed it */
 };
 struct fgw_out {
     const struct fgw_out_field *fields;
@@ -62,6 +65,7 @@ struct fgw_out {
     struct fgw_str upgrade;              /* the protocol asked for or agreed to (101); empty: none */
     uint64_t length;                     /* with FGW_LEN_KNOWN */
     uint8_t  len;                        /* enum fgw_length. NONE: the message has no body and says nothing of its length */
+    uint8_t  never;                      /* as fgw_msg's */
     bool     no_body;                    /* a reply whose length is only told: HEAD, 304 */
     bool     close;                      /* the sender wants this connection ended after the message */
     bool     trailers;                   /* te: trailers is passed on */

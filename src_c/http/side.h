@@ -51,6 +51,9 @@ struct fgw_side_down {
     void (*stop_reading)(struct fgw_side *s, enum fgw_err why);
     void (*abort)(struct fgw_side *s, enum fgw_err why);
     void (*release)(struct fgw_side *s);
+    /* Server sides, or NULL; asked when places are short (core/yield.c): bytes that the peer's system has acknowledged on the connection, and one
+     * more. 0: the peer itself lets no more of this answer come, by its windows. May be a system call. */
+    uint64_t (*taken)(struct fgw_side *s);
 };
 struct fgw_identity;
 /* What a policy may know of the peer: plain data, filled by conn and stages. Texts live as long as the connection. */

@@ -55,7 +55,7 @@ bool fgw_ws_key_of(const struct fgw_msg *m, char key[FGW_WS_KEY])
 static bool says(const struct fgw_out *o, enum fgw_field_id id)
 {
     for (uint32_t i = 0; i < o->nfields; i++)
-        if (o->fields[i].id == id && !o->fields[i].drop) return true;
+        if (o->fields[i].id == id && !(o->fields[i].flags & FGW_FIELD_DROP)) return true;
     return false;
 }
 

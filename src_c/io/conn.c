@@ -208,6 +208,13 @@ bool fgw_conn_unheard(const struct fgw_conn *c)
     return c->tp == &fgw_transport_socket && ioctl(c->watch.fd, SIOCOUTQ, &n) == 0 && c->sent && (uint64_t)n >= c->sent;
 }
 
+uint64_t fgw_conn_acked(const struct fgw_conn *c)
+{
+    int n = 0;
+    if (c->watch.fd >= 0 && ioctl(c->watch.fd, SIOCOUTQ, &n) < 0) n = 0;
+    return (uint64_t)n < c->sent ? c->sent - (uint64_t)n : 0;
+}
+
 /* All that can be sent now, in one call. What is left waits for EPOLLOUT, which stays armed until it fires for nothing. */
 static void conn_flush(struct fgw_conn *c)
 {

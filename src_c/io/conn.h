@@ -80,6 +80,7 @@ bool fgw_conn_copy(struct fgw_conn *c, const void *p, size_t n);
 void fgw_conn_dirty(struct fgw_conn *c);
 void fgw_conn_want_read(struct fgw_conn *c, bool on);
 bool fgw_conn_unheard(const struct fgw_conn *c);       /* TCP only: not one of the bytes sent was acknowledged by the peer's kernel. A system call. */
+uint64_t fgw_conn_acked(const struct fgw_conn *c);     /* of the bytes sent; over TLS the least that it can be. A system call. */
 void fgw_conn_shut(struct fgw_conn *c);                /* half-close once all queued bytes have left */
 void fgw_conn_finish(struct fgw_conn *c);              /* close once all queued bytes have left; on_fail(err 0) then tells the user */
 static inline void fgw_conn_cut(struct fgw_conn *c) { c->cut = true, fgw_conn_finish(c); }   /* the same, of a message that stays unfinished */

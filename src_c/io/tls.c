@@ -145,15 +145,18 @@ static const char *record(struct fgw_tls *t, const struct iovec *v, int n, size_
 static ssize_t tls_send(struct fgw_conn *c, const struct iovec *v, int n)
 {
     struct fgw_tls *t = tls_of(c);
-    size_t sent = 0, len;
+    size_t sent = 0, all = 0, len;
     const char *p;
     if (t->broken) {
         errno = t->io_err ? t->io_err : EPIPE;
         return -1;
     }
-    while (sent < SEND_MAX && (p = record(t, v, n, sent, &len))) {
+    for (int i = 0; i < n; i++) all += v[i].iov_len;
+    if (all > SEND_MAX) all = SEND_MAX;
+    while (sent < all && (p = record(t, v, n, sent, &len))) {
         size_t k = 0;
         clean();
+        t->more = sent + len < all;
         if (SSL_write_ex(t->ssl, p, len, &k) == 1) {
             sent += k;
             continue;
@@ -166,6 +169,7 @@ static ssize_t tls_send(struct fgw_conn *c, const struct iovec *v, int n)
         ERR_clear_error();
         return sent ? (ssize_t)sent : -1;
     }
+    t->more = false;
     return sent ? (ssize_t)sent : -1;
 }
 

@@ -60,6 +60,7 @@ struct fgw_tls {
     bool broken;                     /* no further record can be read or written */
     bool ended;                      /* the peer's close_notify has come */
     bool read_waits, shut_waits;     /* for room in the socket */
+    bool more;                       /* another record follows in this call: TCP need not send this one alone */
     uint8_t why;                     /* enum fgw_err, set by a callback that refuses */
 };
 

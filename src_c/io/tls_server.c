@@ -30,7 +30,7 @@ static int bio_recv(BIO *b, char *p, int n)
 static int bio_send(BIO *b, const char *p, int n)
 {
     struct fgw_tls *t = BIO_get_data(b);
-    ssize_t r = send(t->fd, p, (size_t)n, MSG_NOSIGNAL);
+    ssize_t r = send(t->fd, p, (size_t)n, t->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
     BIO_clear_retry_flags(b);
     if (r < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(b);
     else if (r < 0) t->io_err = errno;

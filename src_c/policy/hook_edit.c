@@ -19,7 +19,7 @@ bool fgw_fields_copy(struct fgw_arena *a, struct fgw_fields *to, const struct fg
     *to = (struct fgw_fields){0};
     if (!fgw_fields_reserve(a, to, from->n + 4)) return false;
     for (uint32_t i = 0; i < from->n; i++)
-        if (!from->v[i].drop) to->v[to->n++] = from->v[i];
+        if (!(from->v[i].flags & FGW_FIELD_DROP)) to->v[to->n++] = from->v[i];
     return true;
 }
 
@@ -28,7 +28,7 @@ uint32_t fgw_fields_next(const struct fgw_fields *f, uint32_t from, struct fgw_s
     enum fgw_field_id id = fgw_field_id(name.p, name.n);
     for (uint32_t i = from; i < f->n; i++) {
         const struct fgw_out_field *x = &f->v[i];
-        if (x->drop) continue;
+        if (x->flags & FGW_FIELD_DROP) continue;
         if (!name.n || (x->id == id && (id != FGW_H_OTHER || fgw_str_ieq(fgw_str(x->name, x->name_len), name)))) return i;
     }
     return f->n;

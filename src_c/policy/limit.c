@@ -1,7 +1,6 @@
 #include "policy/limit.h"
 #include "base/hash.h"
 #include "base/num.h"
-#include "io/listen.h"
 #include "policy/bucket.h"
 
 static const uint64_t ABSENT = 0x6162736e74ull;
@@ -12,7 +11,7 @@ struct fgw_str fgw_limit_field(const struct fgw_req *r, enum fgw_field_id id, st
     int n = 0;
     for (uint32_t i = 0; i < r->out.n; i++) {
         const struct fgw_out_field *f = &r->out.v[i];
-        if (f->drop || f->id != id || (id == FGW_H_OTHER && !fgw_str_ieq(fgw_str(f->name, f->name_len), name))) continue;
+        if (f->flags & FGW_FIELD_DROP || f->id != id || (id == FGW_H_OTHER && !fgw_str_ieq(fgw_str(f->name, f->name_len), name))) continue;
         found = fgw_str(f->value, f->value_len);
         n++;
     }
@@ -26,7 +25,7 @@ static struct fgw_str cookie(const struct fgw_req *r, struct fgw_str name)
     int n = 0;
     for (uint32_t i = 0; i < r->out.n; i++) {
         const struct fgw_out_field *f = &r->out.v[i];
-        if (f->drop || f->id != FGW_H_COOKIE) continue;
+        if (f->flags & FGW_FIELD_DROP || f->id != FGW_H_COOKIE) continue;
         for (uint32_t at = 0, end; at < f->value_len; at = end + 1) {
             const char *p = f->value + at, *semi = memchr(p, ';', f->value_len - at);
             end = semi ? (uint32_t)(semi - f->value) : f->value_len;
@@ -53,18 +52,6 @@ static struct fgw_str parameter(const struct fgw_req *r, struct fgw_str name, ch
     return n == 1 ? found : FGW_STR("");
 }
 
-/* The client's address as 128 bits: what the connection or a trusted proxy says. */
-static bool address(const struct fgw_req *r, uint64_t ip[2])
-{
-    struct fgw_addr a;
-    if (r->peer && r->client.p == r->peer->address.p) ip[0] = r->peer->ip_hi, ip[1] = r->peer->ip_lo;
-    else if (fgw_addr_parse(r->client, &a)) ip[0] = a.hi, ip[1] = a.lo;
-    else return false;
-    bool v4 = ip[0] == 0 && ip[1] >> 32 == 0xffff;
-    if (!v4) ip[1] = 0;
-    return ip[0] || ip[1];
-}
-
 static uint64_t part(struct fgw_req *r, const struct fgw_l_limit_key *k)
 {
     const struct fgw_hash_key *key = &r->limits->shm->key;
@@ -72,7 +59,7 @@ static uint64_t part(struct fgw_req *r, const struct fgw_l_limit_key *k)
     uint64_t ip[2];
     struct fgw_str name = fgw_l_text(r->seg, k->name), v = FGW_STR("");
     switch ((enum fgw_limit_by)k->kind) {
-    case FGW_LIMIT_CLIENT: if (address(r, ip)) v = fgw_str((const char *)ip, sizeof ip); break;
+    case FGW_LIMIT_CLIENT: if (fgw_req_client(r, ip)) v = fgw_str((const char *)ip, sizeof ip); break;
     case FGW_LIMIT_HEADER: v = fgw_limit_field(r, (enum fgw_field_id)k->id, name); break;
     case FGW_LIMIT_QUERY:  v = parameter(r, name, room); break;
     case FGW_LIMIT_COOKIE: v = cookie(r, name); break;

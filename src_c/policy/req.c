@@ -1,4 +1,5 @@
 #include "policy/req.h"
+#include "io/listen.h"
 #include "io/tls_cert.h"
 
 bool fgw_fields_reserve(struct fgw_arena *a, struct fgw_fields *f, uint32_t n)
@@ -21,14 +22,14 @@ bool fgw_fields_add(struct fgw_arena *a, struct fgw_fields *f, enum fgw_field_id
 
 static bool same(const struct fgw_out_field *f, enum fgw_field_id id, struct fgw_str name)
 {
-    if (f->drop || f->id != id) return false;
+    if (f->flags & FGW_FIELD_DROP || f->id != id) return false;
     return id != FGW_H_OTHER || fgw_str_ieq(fgw_str(f->name, f->name_len), name);
 }
 
 void fgw_fields_drop(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name)
 {
     for (uint32_t i = 0; i < f->n; i++)
-        if (same(&f->v[i], id, name)) f->v[i].drop = 1;
+        if (same(&f->v[i], id, name)) f->v[i].flags |= FGW_FIELD_DROP;
 }
 
 struct fgw_out_field *fgw_fields_find(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name)
@@ -86,4 +87,15 @@ struct fgw_str fgw_template(struct fgw_req *r, const struct fgw_l_part *parts, u
         q += t.n;
     }
     return fgw_str(p, size);
+}
+
+bool fgw_req_client(const struct fgw_req *r, uint64_t ip[2])
+{
+    struct fgw_addr a;
+    if (r->peer && r->client.p == r->peer->address.p) ip[0] = r->peer->ip_hi, ip[1] = r->peer->ip_lo;
+    else if (fgw_addr_parse(r->client, &a)) ip[0] = a.hi, ip[1] = a.lo;
+    else return false;
+    bool v4 = ip[0] == 0 && ip[1] >> 32 == 0xffff;
+    if (!v4) ip[1] = 0;
+    return ip[0] || ip[1];
 }

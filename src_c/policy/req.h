@@ -67,6 +67,8 @@ void fgw_fields_drop(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str 
 /* The first not dropped one; NULL: none. */
 struct fgw_out_field *fgw_fields_find(struct fgw_fields *f, enum fgw_field_id id, struct fgw_str name);
 
+/* The client's address as 128 bits, of IPv6 its /64: what the connection or a trusted proxy says. False: it has none. */
+bool fgw_req_client(const struct fgw_req *r, uint64_t ip[2]);
 /* A template's text for this request, in the arena (or a view, when it is one literal). p == NULL: out of room. */
 struct fgw_str fgw_template(struct fgw_req *r, const struct fgw_l_part *parts, uint32_t n);
 

@@ -7,7 +7,7 @@ static void note_tried(struct fgw_lease *l, const struct fgw_ep *e) { if (l->ntr
 
 void fgw_lease_leave(struct fgw_lease *l)
 {
-    if (fgw_link_in(&l->link)) fgw_link_remove(&l->link), l->pool->waiters--;
+    fgw_waiting_remove(l);
     fgw_timer_cancel(&fgw_pool_loop(l->pool)->wheel, &l->timer);
     fgw_uconn_unask(l);
 }
@@ -127,7 +127,7 @@ void fgw_leases_serve(struct fgw_uconn *u, bool dialed)
         return;
     }
     if (dialed) serve_fresh(u);
-    while (fgw_uconn_room(u) && !fgw_list_empty(&p->waiting)) give(fgw_container(p->waiting.next, struct fgw_lease, link), u);
+    while (fgw_uconn_room(u) && !fgw_list_empty(&p->waiting)) give(fgw_waiting_next(p), u);
     if (fgw_uconn_room(u)) fgw_uconn_keep(u);
     else if (!fgw_list_empty(&u->askers)) {
         left_over(p, u);
@@ -140,19 +140,29 @@ void fgw_leases_serve(struct fgw_uconn *u, bool dialed)
 static void queue_timeout(struct fgw_timer *t)
 {
     struct fgw_lease *l = fgw_container(t, struct fgw_lease, timer);
-    if (l->dial) {                                     /* it waits for no place but for its dial, which the connect timeout bounds */
+    if (l->dial && !l->displaced) {                    /* it waits for no place but for its dial, which the connect timeout bounds */
         fgw_loop_timer(fgw_pool_loop(l->pool), t, l->pool->set.queue_ms);
         return;
     }
     fgw_lease_leave(l);
-    l->fail = fgw_fail(FGW_E_POOL_TIMEOUT, FGW_BY_GATEWAY);
+    l->fail = fgw_fail(l->displaced ? FGW_E_POOL_FULL : FGW_E_POOL_TIMEOUT, FGW_BY_GATEWAY);
+    l->fail.retry_safe = l->displaced;
     l->done(l);
+}
+
+static struct fgw_side *refused(struct fgw_lease *l, enum fgw_err why, enum fgw_by by)
+{
+    if (!l->fail.code) l->fail = fgw_fail(why, by);
+    l->fail.retry_safe = true;
+    return NULL;
 }
 
 static struct fgw_side *enqueue(struct fgw_pool *p, struct fgw_lease *l)
 {
-    fgw_list_push(&p->waiting, &l->link);
-    p->waiters++;
+    if (!fgw_waiting_add(p, l)) {
+        fgw_lease_leave(l);
+        return refused(l, FGW_E_NO_MEMORY, FGW_BY_GATEWAY);
+    }
     l->timer = (struct fgw_timer){.fire = queue_timeout};
     fgw_loop_timer(fgw_pool_loop(p), &l->timer, p->set.queue_ms);
     return NULL;
@@ -163,13 +173,6 @@ static struct fgw_uconn *any_open(struct fgw_pool *p)
     struct fgw_uconn *u = NULL;
     for (uint32_t i = 0; i < p->neps && !u; i++) u = fgw_uconn_open(p->eps[i]);
     return u;
-}
-
-static struct fgw_side *refused(struct fgw_lease *l, enum fgw_err why, enum fgw_by by)
-{
-    if (!l->fail.code) l->fail = fgw_fail(why, by);
-    l->fail.retry_safe = true;
-    return NULL;
 }
 
 /* The picked endpoint has no connection with room. */
@@ -194,13 +197,13 @@ struct fgw_side *fgw_lease_get(struct fgw_lease *l)
     struct fgw_uconn *u;
     if (p->table && atomic_load_explicit(&p->table->version, memory_order_relaxed) != p->seen) fgw_pool_refresh(p);
     l->fail = (struct fgw_fail){0};
-    l->side = NULL, l->conn = NULL, l->dial = NULL, l->connects = 0, l->asked_ms = 0;
+    l->side = NULL, l->conn = NULL, l->dial = NULL, l->connects = 0, l->asked_ms = 0, l->displaced = false;
     struct fgw_ep *e = p->balance->pick(p, l);
     if (!e) return refused(l, FGW_E_NO_UPSTREAM, FGW_BY_GATEWAY);
     if (!l->fresh && (u = fgw_uconn_open(e))) return fgw_uconn_take(u, l);
     if (p->conns < p->set.max_connections) return get_new(p, e, l);
     if (!l->fresh && (u = any_open(p))) return fgw_uconn_take(u, l);
-    if (p->waiters >= p->set.queue_max) return refused(l, FGW_E_POOL_FULL, FGW_BY_GATEWAY);
+    if (p->waiters >= p->set.queue_max && !fgw_waiting_displace(p, l)) return refused(l, FGW_E_POOL_FULL, FGW_BY_GATEWAY);
     return enqueue(p, l);
 }
 

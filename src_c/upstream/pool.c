@@ -11,9 +11,11 @@ void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1, struct fgw
 {
     *e = (struct fgw_pool_env){.h1 = h1, .h2 = h2};
     fgw_slab_init(&e->conns, "upstream_conn", sizeof(struct fgw_uconn));
+    fgw_slab_init(&e->waits, "upstream_claim", sizeof(struct fgw_claim));
+    for (int i = 0; i < FGW_CLAIM_ROWS; i++) fgw_list_init(&e->claims[i]);
 }
 
-void fgw_pool_env_fini(struct fgw_pool_env *e) { fgw_slab_fini(&e->conns); }
+void fgw_pool_env_fini(struct fgw_pool_env *e) { fgw_slab_fini(&e->conns), fgw_slab_fini(&e->waits); }
 
 /* ---- endpoints ---- */
 void fgw_ep_unused(struct fgw_ep *e)
@@ -102,7 +104,7 @@ struct fgw_pool *fgw_pool_new(struct fgw_pool_env *e, uint32_t id, struct fgw_st
     p->env = e, p->id = id, p->balance = &fgw_pick_rr, p->dialer = &fgw_dial_h1;
     uint32_t n = name.n < sizeof p->name - 1 ? name.n : (uint32_t)sizeof p->name - 1;
     if (n) memcpy(p->name, name.p, n);
-    fgw_list_init(&p->waiting), fgw_list_init(&p->all);
+    fgw_list_init(&p->waiting), fgw_list_init(&p->turns), fgw_list_init(&p->all);
     return p;
 }
 
@@ -159,6 +161,7 @@ static void pool_free(struct fgw_pool *p)
         fgw_uconn_close(fgw_container(k, struct fgw_uconn, all));
     }
     FGW_CHECK(p->conns == 0 && p->waiters == 0);
+    fgw_timer_cancel(&fgw_pool_loop(p)->wheel, &p->look);
     for (uint32_t i = 0; i < p->neps; i++) free(p->eps[i]);
     free(p->eps);
     fgw_link_remove(&p->link);

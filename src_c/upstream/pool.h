@@ -10,6 +10,8 @@
  *          anyone can lease it. Requests wait together for a dial that is expected to have room for them all.
  *          A failed connect tries the next endpoint (its open conn first) and avoids the dead one for a while (doubling to 30 s).
  *          A dial that somebody older got, or whose endpoint left, is not held against who asked for it.
+ * Fair     who waits is served by client in turn, each client's oldest request first. In a full queue a client with fewer requests takes the
+ *          place of the newest one of the client with the most. Clients that keep places while others wait: env.crowded (docs/design/0011).
  * Cost     lease with a warm conn: O(1), no allocation. Thread one, no lock. */
 #ifndef FGW_UPSTREAM_POOL_H
 #define FGW_UPSTREAM_POOL_H
@@ -21,6 +23,14 @@
 struct fgw_pool;
 struct fgw_lease;
 
+struct fgw_claim {                           /* one client's requests that wait in a pool */
+    struct fgw_link turn;                    /* in pool.turns */
+    struct fgw_link same;                    /* in env.claims: by pool and client */
+    struct fgw_link leases;                  /* oldest first */
+    struct fgw_pool *pool;
+    uint64_t client;
+    uint32_t n;
+};
 struct fgw_ep {                              /* one endpoint as this worker knows it */
     struct fgw_endpoint e;
     struct fgw_pool *pool;
@@ -48,15 +58,20 @@ struct fgw_dialer {
 };
 extern const struct fgw_dialer fgw_dial_h1, fgw_dial_h2, fgw_dial_auto;
 
-enum { FGW_EPS_MAX = 1024, FGW_TRIED_MAX = 8 };
+enum { FGW_EPS_MAX = 1024, FGW_TRIED_MAX = 8, FGW_CLAIM_ROWS = 256 };
 struct fgw_pool_env {                        /* one a worker */
     struct fgw_h1_env *h1;
     struct fgw_h2_env *h2;                   /* NULL: pools speak HTTP/1 only */
-    struct fgw_slab conns;
+    struct fgw_slab conns, waits;            /* waits: fgw_claim */
+    struct fgw_link claims[FGW_CLAIM_ROWS];
     int64_t idle, open;                      /* gauges; idle: nothing is asked of them */
     /* A line for the error log: an endpoint failed. */
     void (*report)(void *ctx, const struct fgw_pool *p, const struct fgw_ep *e, struct fgw_fail why, int err);
     void (*connected)(void *ctx, const struct fgw_pool *p);   /* a new connection is up */
+    uint64_t (*client)(void *ctx, const struct fgw_lease *l);            /* whose request this is, hashed; asked of those that queue. NULL: all are one's */
+    /* For some time requests have waited for whom no dial is under way, `wanting` of them: those that keep places may be made to give them up.
+     * Returns how many were looked at; with many it is asked less often. NULL: nobody is. */
+    uint32_t (*crowded)(void *ctx, struct fgw_pool *p, uint32_t wanting);
     void *ctx;
 };
 struct fgw_pool {
@@ -74,14 +89,18 @@ struct fgw_pool {
     struct fgw_tls_client *tls;              /* counted; NULL: plain text */
     uint8_t protocol;                        /* enum fgw_protocol */
     struct fgw_eptable *table;
-    uint32_t seen, neps, conns, dialing, waiters;
+    uint32_t seen, neps, conns, dialing, waiters, nclaims;
     struct fgw_ep **eps;
     struct fgw_link waiting;                 /* leases, oldest first */
+    struct fgw_link turns;                   /* fgw_claim: whose turn it is */
+    struct fgw_timer look;                   /* while requests wait */
     struct fgw_link all;                     /* every conn */
 };
 
 struct fgw_lease {
     struct fgw_link link;                    /* in pool.waiting */
+    struct fgw_link turn;                    /* in claim.leases */
+    struct fgw_claim *claim;                 /* while it waits */
     struct fgw_pool *pool;
     struct fgw_ep *ep;                       /* of the side given */
     struct fgw_side *side;
@@ -96,6 +115,7 @@ struct fgw_lease {
     uint8_t ntried, connects;
     bool fresh;                              /* in: a new connection, please: a warm one just died under this request */
     bool warm;                               /* out: the connection had served before */
+    bool displaced;                          /* another client's request has its place in the queue */
 };
 
 void fgw_pool_env_init(struct fgw_pool_env *e, struct fgw_h1_env *h1, struct fgw_h2_env *h2);

@@ -1,9 +1,9 @@
 /* upstream/pool_impl.h: what the files of the pool share and nobody else sees. Owner, thread and memory: pool.h.
  *
- *   pool.c  members, settings, life     pool_conn.c  connections     lease.c  who waits, and who gets what
+ *   pool.c  members, settings, life     pool_conn.c  connections     lease.c  who gets what     waiting.c  in which order
  *
  * dials    a dial under way has `askers`: leases it was begun for, or that joined it, at most as many as its endpoint's connections have
- *          had places so far (places). Whoever is oldest gets a place that comes free, whatever it had asked for: an asker that is left
+ *          had places so far (places). Whoever's turn it is gets a place that comes free, whatever it had asked for: an asker that is left
  *          without one goes on, and its dial counts for nothing. One that has waited for less than the connect time when the dial it joined
  *          ran out of it dials anew. */
 #ifndef FGW_UPSTREAM_POOL_IMPL_H
@@ -46,5 +46,11 @@ void fgw_lease_undial(struct fgw_lease *l);                              /* the 
 void fgw_lease_move_on(struct fgw_pool *p, struct fgw_lease *l, struct fgw_fail why);   /* to the next endpoint, or it is told why not */
 void fgw_leases_serve(struct fgw_uconn *u, bool dialed);                 /* it has room: the oldest waiters get it, else it is kept */
 void fgw_leases_feed(struct fgw_pool *p);                                /* capacity came free: dials for waiters that have none under way */
+
+/* ---- waiting.c ---- */
+bool fgw_waiting_add(struct fgw_pool *p, struct fgw_lease *l);           /* false: no memory */
+void fgw_waiting_remove(struct fgw_lease *l);                            /* fine if it does not wait */
+struct fgw_lease *fgw_waiting_next(struct fgw_pool *p);                  /* whose turn it is; it is to be removed. There are waiters */
+bool fgw_waiting_displace(struct fgw_pool *p, struct fgw_lease *l);      /* the queue is full: somebody's place for l, or false */
 
 #endif

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
-import grpc
+from tests.grpcio import grpc
 
 from .supervised import Gateway, until
 

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tests.grpcio import grpc, health, health_pb2, health_pb2_grpc
 
 Context = grpc.ServicerContext
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.programs import program
+
 from .supervised import until
 
 Script = Callable[[socket.socket, bytes], None]
@@ -168,7 +170,7 @@ def nginx(folder: Path) -> Iterator[str]:
     (folder / "www").mkdir(exist_ok=True)
     port, config = free_port(), folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port))
-    with child(["/usr/sbin/nginx", "-c", str(config), "-p", str(folder), "-e", "stderr"], port, folder):
+    with child([program("nginx"), "-c", str(config), "-p", str(folder), "-e", "stderr"], port, folder):
         yield f"127.0.0.1:{port}"
 
 

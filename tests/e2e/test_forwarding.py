@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.programs import program
+
 from .peers import child, exchange, free_port, origin, rows, tell
 from .supervised import Gateway, gateway, until
 
@@ -253,7 +255,7 @@ def test_haproxy_in_front(gw: Gateway, tmp_path: Path) -> None:
     ports, config = [free_port() for _ in range(3)], tmp_path / "haproxy.cfg"
     port, port2, port3 = ports
     config.write_text(HAPROXY.format(port=port, port2=port2, port3=port3, gw=gw.address("proxied")))
-    with child(["/usr/sbin/haproxy", "-db", "-f", str(config)], port, tmp_path):
+    with child([program("haproxy"), "-db", "-f", str(config)], port, tmp_path):
         for number in range(1, 20):
             source = f"127.0.0.{number + 10}"
             for each in ports:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
+from tests.grpcio import grpc
 from tests.hostile.h2_wire import DATA, END_HEADERS, END_STREAM, Hostile, frame, headers, request
 from tests.hostile.origin import Origin, Reply
 

@@ -12,9 +12,9 @@ from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import pytest
 
+from tests.grpcio import grpc
 from tests.tls_files import Files, make
 
 from .grpc_peers import OPTIONS, Code, Failed, calls, channel, outcome, server, words

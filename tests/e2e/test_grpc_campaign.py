@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
 import pytest
+
+from tests.grpcio import grpc
 
 from .grpc_peers import OPTIONS, Code, outcome, server, words
 from .grpc_service import Service

@@ -17,6 +17,7 @@ import pytest
 
 from tests.hostile.h2_wire import DATA, END_HEADERS, END_STREAM, PREFACE, Hostile, frame, headers, number, request
 from tests.hostile.origin import Origin, Reply, ok
+from tests.programs import program
 from tests.tls_files import make
 
 from .supervised import Gateway, gateway, until
@@ -228,7 +229,7 @@ def test_a_drain_finishes_what_has_begun(origin: Origin, tmp_path: Path, listene
 
 
 def test_h2load_and_the_log(door: Door) -> None:
-    told = subprocess.run(["h2load", "-n", "3000", "-c", "8", "-m", "16", f"{door.url}/load/{door.listener}"],
+    told = subprocess.run([program("h2load"), "-n", "3000", "-c", "8", "-m", "16", f"{door.url}/load/{door.listener}"],
                           capture_output=True, text=True, check=True).stdout  # fmt: skip
     assert re.search(r"3000 succeeded, 0 failed, 0 errored", told), told
     log = door.gw.folder / "access.log"

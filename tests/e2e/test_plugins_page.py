@@ -49,6 +49,17 @@ def test_the_first_screen_of_the_page_works_as_it_stands(gw: Gateway, up: Origin
     assert ask(gw, "/", {"x-api-key": "sesame"}).sent["x-user"] == "ann"
 
 
+def test_the_test_on_the_page_passes_and_can_fail(tmp_path: Path) -> None:
+    plugin, test = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "gateway.yaml").write_text(re.findall(r"```yaml\n(.*?)```", PAGE, re.S)[0])
+    (tmp_path / "test_keys.py").write_text(test)
+    for wanted, text in (("2 passed", plugin), ("2 failed", plugin.replace("if user is None", "if user"))):
+        (tmp_path / "plugins/keys.py").write_text(text)
+        command = [sys.executable, "-m", "pytest", "-q", "test_keys.py"]
+        assert wanted in subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+
+
 def test_every_row_of_faults_names_a_test_that_is_there() -> None:
     table = PAGE.partition("## When things go wrong")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]

@@ -13,6 +13,8 @@ import httpx
 import pytest
 import websockets
 
+from tests.programs import program
+
 from .supervised import Gateway, gateway, until
 
 Script = Callable[[socket.socket, bytes], bool]
@@ -353,7 +355,7 @@ def test_websockets_pass_both_ways(url: str, tmp_path: Path) -> None:
 
 def test_wrk_sees_no_error(live: Gateway, origin: Origin) -> None:
     done = subprocess.run(
-        ["wrk", "-t1", "-c32", "-d2", "http://" + live.address() + "/hello"],
+        [program("wrk"), "-t1", "-c32", "-d2", "http://" + live.address() + "/hello"],
         capture_output=True,
         text=True,
         timeout=30,

@@ -62,9 +62,10 @@ def test_a_worker_that_is_told_to_go_drains_and_is_replaced(gw: Gateway) -> None
     gw.start(CONFIG).ready()
     before = gw.workers()
     os.kill(before[1], signal.SIGTERM)
-    replaced(gw, 1, before[1])
     assert gw.line("worker drains")["worker"] == 1
     assert gw.line("worker ended")["how"] == "exit status 0"
+    after = until(lambda: found if len(found := gw.workers()) == 2 else None, "two workers")
+    assert after[0] == before[0] and before[1] not in after.values()
     assert gw.get("/hello")[0] == 200
 
 

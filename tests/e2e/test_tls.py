@@ -60,7 +60,7 @@ def test_a_client_without_ecdsa_gets_the_rsa_certificate(site: Site) -> None:
          "RSA-PSS+SHA256", "-CAfile", str(site.ca.cert)],
         input="", capture_output=True, text=True, timeout=20,
     )  # fmt: skip
-    assert "CN = a-rsa" in done.stdout + done.stderr
+    assert "CN=a-rsa" in (done.stdout + done.stderr).replace(" = ", "=")  # blanks came and went between versions
 
 
 def test_curl_and_its_alpn(site: Site) -> None:

@@ -33,6 +33,7 @@ from tests.hostile.h2_wire import (
     Fields,
     block,
     frame,
+    never,
 )
 
 Script = Callable[[int], bytes]
@@ -55,6 +56,7 @@ class Asked:
     body: bytes = b""
     trailers: Fields = field(default_factory=list)
     ended: bool = False
+    never: set[str] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> str | None:
         return dict(self.fields).get(name)
@@ -126,6 +128,7 @@ class Peer:
                 self.asked[stream] = Asked(stream, fields)
             else:
                 self.asked[stream].trailers = fields
+            self.asked[stream].never |= never(decoded)
             self.asked[stream].ended = "END_STREAM" in one.flags
             if first:
                 self._answer(self.asked[stream])

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import hpack
@@ -43,6 +43,11 @@ def headers(stream: int, fields: Fields, flags: int = END_HEADERS | END_STREAM) 
     return frame(HEADERS, flags, stream, block(fields))
 
 
+def never(decoded: Iterable[object]) -> set[str]:
+    """Of what hpack has read, the names of the fields that no table may hold."""
+    return {bytes(each[0]).decode("latin-1") for each in decoded if isinstance(each, hpack.NeverIndexedHeaderTuple)}
+
+
 def number(kind: int, stream: int, value: int) -> bytes:
     """A frame of one number: RST_STREAM, WINDOW_UPDATE."""
     return frame(kind, 0, stream, struct.pack(">I", value))
@@ -60,6 +65,7 @@ class Heard:
     interim: dict[int, list[int]] = field(default_factory=dict)
     body: dict[int, bytes] = field(default_factory=dict)
     trailers: dict[int, Fields] = field(default_factory=dict)
+    never: dict[int, set[str]] = field(default_factory=dict)  # names of fields that came never-indexed
     ended: set[int] = field(default_factory=set)
     pings: list[bytes] = field(default_factory=list)
     settings: int = 0
@@ -145,6 +151,7 @@ class Hostile:
             assert "END_HEADERS" in one.flags
             decoded = self.decoder.decode(one.data, raw=True)
             fields = [(bytes(n).decode("latin-1"), bytes(v).decode("latin-1")) for n, v in decoded]
+            h.never.setdefault(stream, set()).update(never(decoded))
             status = int(dict(fields).get(":status", "0"))
             if 100 <= status < 200:
                 h.interim.setdefault(stream, []).append(status)

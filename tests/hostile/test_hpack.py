@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e.supervised import Gateway, gateway
 
-from .h2_wire import ACK, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, Fields, Hostile, frame, request
+from .h2_origin import HostileOrigin
+from .h2_wire import ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, Fields, Hostile, frame, request
 from .origin import Origin, Reply
 
 CONFIG = """
@@ -115,3 +116,112 @@ def test_a_table_that_shrinks_in_mid_connection(gw: Gateway, origin: Origin, tmp
             peer.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, hpack.Encoder().encode(request("/shrink"))))
             assert peer.answer(stream) == 204
             assert ("x-a", "kept in the table") in peer.heard.fields[stream]
+
+
+# ---- never-indexed fields (RFC 7541 section 7.1.3): what one hop may not keep in a table, the next may not either
+
+
+H2_UPSTREAM = CONFIG.replace('["{origin}"]', '["{origin}"], protocol: h2')
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[HostileOrigin]:
+    made = HostileOrigin()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory, second: HostileOrigin) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("never")) as made:
+        made.start(H2_UPSTREAM.format(origin=second.address)).ready()
+        yield made
+        assert made.stop() == 0
+
+
+def marked(fields: Fields, *secret: str) -> list[tuple[bytes, bytes]]:
+    plain = [(n.encode(), v.encode("latin-1")) for n, v in fields]
+    return [hpack.NeverIndexedHeaderTuple(*pair) if pair[0].decode() in secret else pair for pair in plain]
+
+
+SECRETS: list[tuple[Fields, set[str]]] = [
+    ([("x-secret", "1"), ("x-open", "2"), ("accept", "a/b")], set()),
+    ([("x-secret", "1"), ("x-open", "2"), ("accept", "a/b")], {"x-secret"}),
+    ([("x-secret", "1"), ("x-open", "2"), ("accept", "a/b")], {"accept", "x-open"}),
+    ([("cookie", "a-cookie-that-is-long-enough=1")], {"cookie"}),
+    ([], {":path"}),
+    ([], {":authority", ":method"}),
+    ([("x-secret", "1")], {"x-secret", ":path", ":authority", ":method"}),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SECRETS)))
+def test_what_a_client_marks_stays_marked(through: Gateway, second: HostileOrigin, number: int) -> None:
+    fields, secret = SECRETS[number]
+    path, encoder = f"/never/{number}", hpack.Encoder()
+    with Hostile(through.address()) as peer:
+        for times, stream in enumerate((1, 3), start=1):
+            head = encoder.encode(marked([*request(path, "BREW"), *fields], *secret))  # not in the static table
+            peer.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, head))
+            assert peer.answer(stream) == 200
+            _, asked = second.had(path, times)
+            assert asked.never == secret
+
+
+def test_a_mark_on_a_piece_of_cookie_holds_for_the_whole(through: Gateway, second: HostileOrigin) -> None:
+    pieces = [(b"cookie", b"a=long-enough-to-be-indexed"), hpack.NeverIndexedHeaderTuple(b"cookie", b"b=2")]
+    with Hostile(through.address()) as peer:
+        head = hpack.Encoder().encode([*marked(request("/never/cookie")), *pieces])
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head))
+        assert peer.answer(1) == 200
+    _, asked = second.had("/never/cookie")
+    assert asked["cookie"] == "a=long-enough-to-be-indexed; b=2"
+    assert asked.never == {"cookie"}
+
+
+def test_what_an_upstream_marks_stays_marked(through: Gateway, second: HostileOrigin) -> None:
+    """An interim answer, a head and trailers; and nothing else is marked."""
+
+    def script(stream: int) -> bytes:
+        encoder = hpack.Encoder()
+        early = encoder.encode(marked([(":status", "103"), ("x-early", "1")], "x-early"))
+        fields = [(":status", "200"), ("x-secret", "1"), ("x-open", "2"), ("etag", "3")]
+        head = encoder.encode(marked(fields, "x-secret", "etag"))
+        last = encoder.encode(marked([("x-last", "1"), ("x-late", "2")], "x-last"))
+        return (
+            frame(HEADERS, END_HEADERS, stream, early)
+            + frame(HEADERS, END_HEADERS, stream, head)
+            + frame(DATA, 0, stream, b"body")
+            + frame(HEADERS, END_HEADERS | END_STREAM, stream, last)
+        )
+
+    second.scripts["/never/reply"] = script
+    with Hostile(through.address()) as peer:
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, hpack.Encoder().encode(request("/never/reply"))))
+        assert peer.answer(1) == 200
+        assert peer.heard.trailers[1] == [("x-last", "1"), ("x-late", "2")]
+        assert peer.heard.never[1] == {"x-early", "x-secret", "etag", "x-last"}
+
+
+def test_marked_trailers_of_a_request(through: Gateway, second: HostileOrigin) -> None:
+    encoder = hpack.Encoder()
+    with Hostile(through.address()) as peer:
+        peer.send(frame(HEADERS, END_HEADERS, 1, encoder.encode(marked(request("/never/up", "POST")))))
+        peer.send(frame(DATA, 0, 1, b"body"))
+        last = encoder.encode(marked([("x-last", "1"), ("x-t", "2")], "x-last"))
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, last))
+        assert peer.answer(1) == 200
+    _, asked = second.had("/never/up")
+    second.until(lambda: asked.trailers, "trailers")
+    assert asked.never == {"x-last"}
+
+
+def test_marks_do_not_survive_http1_and_do_no_harm_there(gw: Gateway, origin: Origin) -> None:
+    with Hostile(gw.address()) as peer:
+        fields = [("x-secret", "1"), ("cookie", "a=1"), ("cookie", "b=2")]
+        head = hpack.Encoder().encode(marked([*request("/never/h1"), *fields], "x-secret", "cookie", ":path"))
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head))
+        assert peer.answer(1) == 200
+    seen = dict(origin.seen["/never/h1"][0].fields)
+    assert seen[b"x-secret"] == b"1"
+    assert seen[b"cookie"] == b"a=1; b=2"

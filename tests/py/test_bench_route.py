@@ -6,11 +6,13 @@ from pathlib import Path
 
 from benchmarks.micro import bench_route
 from benchmarks.micro.routes_10k import config, requests
+from tests.programs import program
 
 
 def test_a_look_up_stays_within_its_bounds(tmp_path: Path) -> None:
-    program = bench_route.build(tmp_path)
-    few, many = (bench_route.count(program, tmp_path, routes)["instructions"] for routes in (100, 10_000))
+    program("valgrind")
+    built = bench_route.build(tmp_path)
+    few, many = (bench_route.count(built, tmp_path, routes)["instructions"] for routes in (100, 10_000))
     assert 100 < many <= bench_route.INSTRUCTIONS_MAX
     assert many / few <= bench_route.RATIO_MAX
 

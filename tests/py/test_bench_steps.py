@@ -3,9 +3,17 @@ change."""
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.micro import bench_steps
+from tests.programs import program
 
 TIMES = 50
+
+
+@pytest.fixture(autouse=True)
+def valgrind() -> None:
+    program("valgrind")
 
 
 def test_a_route_without_steps_costs_the_same_whatever_others_have() -> None:

@@ -6,13 +6,13 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from benchmarks.compare import calls
 from benchmarks.load import tools
 from benchmarks.load.target import Fixed
 from tests.e2e.supervised import until
+from tests.programs import program
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +189,8 @@ def test_relay_that_cannot_reach_its_origin_closes(tmp_path: Path) -> None:
 
 def test_origin_h2_answers_calls() -> None:
     """More at once than the client's first window has room for; and a message that is longer than a frame."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    program("h2load")
     with tools.listening([str(tools.build("origin_h2")), "0"]) as port:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary("/a.B/C")

@@ -216,7 +216,7 @@ TEST(tags_are_escaped_and_fit_however_long)
     for (int i = 0; i < 4; i++) tags[i] = (struct fgw_out_field){.name = bad, .name_len = 8 * FGW_LOG_TEXT, .value = bad, .value_len = 8 * FGW_LOG_TEXT};
     f.tags = tags, f.ntags = 4;
     OK(line_of(FGW_LOG_JSON, &f).n > 8 * 6 * FGW_LOG_TEXT);
-    tags[0] = (struct fgw_out_field){.name = "a", .name_len = 1, .value = "gone", .value_len = 4, .drop = 1};
+    tags[0] = (struct fgw_out_field){.name = "a", .name_len = 1, .value = "gone", .value_len = 4, .flags = FGW_FIELD_DROP};
     tags[1] = (struct fgw_out_field){.name = "b\"", .name_len = 2, .value = "\n", .value_len = 1};
     tags[2] = (struct fgw_out_field){.name = "c", .name_len = 1, .value = "", .value_len = 0};
     f.ntags = 3;

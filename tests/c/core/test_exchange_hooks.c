@@ -407,7 +407,7 @@ TEST(a_drain_waits_for_what_is_parked)
         int c = client(&e);
         say(&e, c, ASK("/s", "X-Do: park\r\n"));
         turn(&e, 5);
-        fgw_worker_drain(e.w, 300);
+        fgw_worker_drain(e.w, 300, true);
         turn(&e, 5);
         OK(!fgw_worker_drained(e.w));
         if (late) {

@@ -71,7 +71,7 @@ TEST(a_drain_lets_half_a_line_be_finished_and_its_request_be_the_last)
     say(&e, c, "PROXY TCP4 ");
     turn(&e, 10);
     EQ(e.w->fronts.live, 1);
-    fgw_worker_drain(e.w, 60000);
+    fgw_worker_drain(e.w, 60000, true);
     OK(!fgw_worker_drained(e.w));
     say(&e, c, "192.0.2.1 192.0.2.2 1 2\r\nGET /s HTTP/1.1\r\nHost: a\r\n\r\n");
     HEAR(&e, c, "hello");
@@ -208,7 +208,7 @@ TEST(a_handshake_that_is_not_finished_ends_by_time_or_with_the_worker)
     int f = client(&e);
     say(&e, f, "\x16\x03");
     turn(&e, 10);
-    fgw_worker_drain(e.w, 100);
+    fgw_worker_drain(e.w, 100, true);
     turn(&e, 4);
     EQ(e.w->fronts.live, 1);
     passes(&e, 101);                                   /* the drain's deadline */

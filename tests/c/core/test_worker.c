@@ -9,7 +9,7 @@ TEST(a_drain_lets_the_request_in_flight_end)
     say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
     int o = origin(&e);
     HEAR(&e, o, "\r\n\r\n");
-    fgw_worker_drain(e.w, 60000);
+    fgw_worker_drain(e.w, 60000, true);
     OK(!fgw_worker_drained(e.w));
     say(&e, o, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     HEAR(&e, c, "\r\n\r\nok");
@@ -27,7 +27,7 @@ TEST(a_drain_closes_what_is_idle_takes_nobody_and_cuts_at_its_deadline)
     int idle = client(&e), c = client(&e), o = plain(&e, idle, -1);
     say(&e, c, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
     HEAR(&e, o, "\r\n\r\n");
-    fgw_worker_drain(e.w, 5000);
+    fgw_worker_drain(e.w, 5000, true);
     passes(&e, 200);                     /* for a request that is on its way */
     HEAR(&e, idle, NULL);
     passes(&e, 4799);

@@ -86,4 +86,21 @@ TEST(calls_are_refused_in_their_own_form)
     h2_stop();
 }
 
+TEST(what_is_taken_counts_while_there_are_windows)
+{
+    get();
+    const struct fgw_out o = {.status = 200, .len = FGW_LEN_UNKNOWN};
+    play_head(&p, &o), play_turn(&p);
+    uint64_t before = p.side->down->taken(p.side);
+    EQ(before, 1 + q.server->h.conn.sent);
+    play_body_n(&p, 100000, 'x'), play_turn(&p);
+    EQ(p.side->down->taken(p.side), 0);                /* both windows are used up */
+    number(F_WINDOW, 1, 1 << 20), play_turn(&p);
+    EQ(p.side->down->taken(p.side), 0);
+    number(F_WINDOW, 0, 1 << 20), play_turn(&p);
+    OK(p.side->down->taken(p.side) > before + 100000);
+    play_finish(&p), play_release(&p), play_turn(&p);
+    h2_stop();
+}
+
 TEST_MAIN()

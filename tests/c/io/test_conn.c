@@ -447,4 +447,30 @@ TEST(moved_it_goes_on_elsewhere_with_all_it_had)
     end();
 }
 
+TEST(what_the_peers_kernel_has_is_acknowledged_and_what_waits_in_ours_is_not)
+{
+    static char bytes[1 << 20];
+    struct fgw_loop l;
+    struct fgw_conn c;
+    OK(fgw_loop_init(&l, NULL, 0) == 0);
+    int peer = dial(&l, &c), few = 4096;
+    setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+    opens = 0;
+    while (!opens) fgw_loop_turn(&l, 100);
+    EQ(fgw_conn_acked(&c), 0);
+    OK(fgw_conn_copy(&c, bytes, sizeof bytes));
+    fgw_loop_settle(&l);
+    uint64_t first = fgw_conn_acked(&c);
+    OK(c.sent > first && first <= 64 << 10);
+    for (uint64_t n = 0, max = 256 << 10; n < max;) {
+        ssize_t r = recv(peer, bytes, 4096, MSG_DONTWAIT);
+        if (r > 0) n += (uint64_t)r;
+        else fgw_loop_turn(&l, 10);
+    }
+    OK(fgw_conn_acked(&c) >= 256 << 10 && fgw_conn_acked(&c) <= c.sent);
+    fgw_conn_close(&c, false);
+    close(peer);
+    fgw_loop_fini(&l);
+}
+
 TEST_MAIN()

@@ -1,4 +1,6 @@
 #include "io/tls.c"
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include "io/tls_play.h"
 #include "test.h"
 
@@ -112,6 +114,36 @@ TEST(much_goes_down_whole_to_a_slow_reader)
     OK(!(t.c.watch.events & EPOLLOUT));
     end();
     free(p), free(got);
+}
+
+/* TCP may join the records of one flush into fewer segments, and must not hold back the last of them. */
+TEST(records_of_one_flush_go_together_and_none_is_held_back)
+{
+    enum { N = 20000 };
+    static char got[N];
+    struct tcp_info before, after;
+    socklen_t n = sizeof before;
+    char *p = pattern(N);
+    size_t at = 0;
+    int unsent = -1;
+    pair_tcp = true;
+    begin();
+    OK(play_shake(srv, ctx, "a.test", NULL));
+    int fd = t.c.watch.fd;
+    OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &before, &n) == 0);
+    OK(fgw_conn_copy(&t.c, p, N));
+    turn(1);
+    EQ(t.c.sent, N);
+    OK(ioctl(fd, SIOCOUTQNSD, &unsent) == 0);
+    EQ(unsent, 0);
+    OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &after, &n) == 0);
+    if (before.tcpi_snd_mss > N + 1000) EQ(after.tcpi_data_segs_out - before.tcpi_data_segs_out, 1);   /* two records */
+    for (int k; at < N && (k = SSL_read(t.ssl, got + at, (int)(N - at))) > 0;) at += (size_t)k;
+    EQ(at, N);
+    OK(memcmp(got, p, N) == 0);
+    pair_tcp = false;
+    end();
+    free(p);
 }
 
 TEST(a_conn_that_stops_reading_and_goes_on_gets_what_openssl_has)

@@ -1,6 +1,6 @@
 /* tests/c/io/tls_peer.h: authorities, certificates and a TLS client for tests, all made in memory.
  *
- *   client (OpenSSL, non-blocking) ◄── socketpair ──► stage, then conn: the engine's end
+ *   client (OpenSSL, non-blocking) ◄── socketpair or TCP ──► stage, then conn: the engine's end
  *
  * A certificate is made by pem_make; its texts live until pem_free. Keys are P-256, or RSA where a test asks for it. */
 #ifndef FGW_TESTS_TLS_PEER_H
@@ -11,6 +11,8 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
 #include "io/tls.h"
@@ -85,8 +87,22 @@ static inline SSL *client_new(SSL_CTX *c, int fd, const char *sni)
     return s;
 }
 
+static bool pair_tcp;                     /* the next pair goes over TCP on loopback, without Nagle */
+
 static inline void pair_make(int p[2])
 {
+    if (pair_tcp) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t n = sizeof a;
+        int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+        p[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(listening, (struct sockaddr *)&a, n) < 0 || listen(listening, 1) < 0) abort();
+        if (getsockname(listening, (struct sockaddr *)&a, &n) < 0 || connect(p[1], (struct sockaddr *)&a, n) < 0) abort();
+        if ((p[0] = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0 || fcntl(p[1], F_SETFL, O_NONBLOCK) < 0) abort();
+        if (setsockopt(p[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0) abort();
+        close(listening);
+        return;
+    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p) < 0) abort();
 }
 

@@ -51,7 +51,7 @@ static const char *left(const struct fgw_fields *f)
     static char out[512];
     out[0] = 0;
     for (uint32_t i = 0; i < f->n; i++) {
-        if (f->v[i].drop) continue;
+        if (f->v[i].flags & FGW_FIELD_DROP) continue;
         strncat(out, f->v[i].name, f->v[i].name_len), strcat(out, "=");
         if (f->v[i].value_len) strncat(out, f->v[i].value, f->v[i].value_len);
         strcat(out, " ");

@@ -126,4 +126,27 @@ TEST(out_of_room_is_told)
     end(&r);
 }
 
+TEST(a_client_is_its_address_or_what_is_said_of_it_and_of_ipv6_its_64)
+{
+    const struct fgw_peer here = {.address = FGW_STR("192.0.2.1"), .ip_hi = 0, .ip_lo = 0xffffc0000201}, nowhere = {.address = FGW_STR("unix")};
+    struct fgw_req r;
+    uint64_t a[2] = {0}, b[2] = {0};
+    begin(&r);
+    r.peer = &here, r.client = here.address;
+    OK(fgw_req_client(&r, a));
+    OK(a[0] == 0 && a[1] == 0xffffc0000201);
+    r.client = FGW_STR("2001:db8::1");
+    OK(fgw_req_client(&r, a));
+    r.client = FGW_STR("2001:db8::ffff:2");
+    OK(fgw_req_client(&r, b));
+    OK(a[0] == 0x20010db800000000 && a[1] == 0 && !memcmp(a, b, sizeof a));
+    r.client = FGW_STR("2001:db8:0:1::1");
+    OK(fgw_req_client(&r, b) && a[0] != b[0]);
+    r.client = FGW_STR("who");
+    OK(!fgw_req_client(&r, a));
+    r.peer = &nowhere, r.client = nowhere.address;
+    OK(!fgw_req_client(&r, a));
+    end(&r);
+}
+
 TEST_MAIN()

@@ -194,7 +194,7 @@ TEST(who_is_refused)
     struct fgw_pipe *u = fgw_net_connect(b.n, 1, "/run/x.sock", 1);
     say(u, STATIC);
     HEARS(&b, u, "hello");
-    fgw_worker_drain(b.w, 100);
+    fgw_worker_drain(b.w, 100, true);
     OK(!client(&b));
     OK(fgw_net_pass(b.n, 200));
     OK(fgw_worker_drained(b.w));

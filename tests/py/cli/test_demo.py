@@ -190,16 +190,19 @@ def term(*args):
 """
 
 
-def test_four_lines_and_everything_stops(tmp_path, monkeypatch):
+def test_six_lines_and_everything_stops(tmp_path, monkeypatch):
     """The gateway is played by a script: this is about the demo's own part, starting, waiting and stopping."""
     script = tmp_path / "gateway.py"
     script.write_text(FAKE + "signal.signal(signal.SIGTERM, term)\n"
                       "http.server.HTTPServer(('127.0.0.1', port), Ready).serve_forever()\n")  # fmt: skip
     process = _demo_with(script)
-    lines = [process.stdout.readline() for _ in range(4)]
-    assert [line.split(":")[0] for line in lines] == ["gateway", "admin", "try", "config"]
+    lines = [process.stdout.readline() for _ in range(6)]
+    assert [line.split(":")[0] for line in lines] == ["gateway", "admin", "try", "config", "logs", "reload"]
     config = Path(lines[3].split(maxsplit=1)[1].strip())
     assert loads(config.read_text(), str(config)).warnings == []
+    assert Path(lines[4].split()[1]) == config.parent
+    command, option, pid = lines[5].split(":")[1].split()
+    assert (command, option) == ("kill", "-HUP") and str(script) in Path(f"/proc/{pid}/cmdline").read_text()
     process.send_signal(signal.SIGTERM)
     rest, error = process.communicate(timeout=30)
     assert (process.returncode, rest, error) == (0, "", "")

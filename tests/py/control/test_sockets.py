@@ -22,6 +22,17 @@ def test_one_port_is_shared_by_sockets_of_ours() -> None:
             assert not first.getblocking() and not os.get_inheritable(first.fileno())
 
 
+def test_connections_come_once_a_socket_listens() -> None:
+    with s.bind_tcp(loopback()) as server:
+        assert not s.listens(server)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(server.getsockname())
+        for _ in range(2):
+            s.listen_tcp(loopback(), server)
+            assert s.listens(server)
+        socket.create_connection(server.getsockname()).close()
+
+
 def test_accepted_sockets_inherit_nodelay() -> None:
     with s.open_tcp(loopback()) as server, socket.create_connection(server.getsockname()):
         server.setblocking(True)

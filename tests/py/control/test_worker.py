@@ -133,15 +133,24 @@ async def test_end_of_the_channel_ends_it(boss: Boss) -> None:
     assert await boss.ended() == 0
 
 
-async def test_term_is_told_and_drains(boss: Boss) -> None:
+async def test_term_is_told_and_nothing_ends_yet(boss: Boss) -> None:
+    await boss.load(snapshot())
+    await boss.channel.call(ch.Commit())
     boss.child.send_signal(signal.SIGTERM)
-    assert await boss.frame() == ch.Draining()
+    assert await boss.frame() == ch.Leaving()
+    with listening() as sock:
+        await boss.channel.call(ch.Listen(listener=0, socket=1), [sock.fileno()])
+        assert b"\r\n\r\nhello" in await asyncio.to_thread(ask, sock)
+    boss.channel.post(ch.Drain(1000))
     assert await boss.frame() == ch.Drained()
     assert await boss.ended() == 0
 
 
-async def test_a_drain_is_told_and_ends_it(boss: Boss) -> None:
-    boss.channel.post(ch.Drain(1000))
+async def test_a_second_term_drains(boss: Boss) -> None:
+    boss.child.send_signal(signal.SIGTERM)
+    assert await boss.frame() == ch.Leaving()
+    boss.child.send_signal(signal.SIGTERM)
+    assert await boss.frame() == ch.Draining()
     assert await boss.frame() == ch.Drained()
     assert await boss.ended() == 0
 

@@ -63,7 +63,9 @@ def test_the_hash_is_of_every_file_and_its_name(folder: Path):
         ("fgw_mine:hook", TEXT, "is not derived from fastgw.plugin.Plugin", 1),
         ("fgw_mine:Plugin", TEXT, "is not derived from fastgw.plugin.Plugin", 1),
         ("fgw_mine:A", TEXT.replace("@hook.access", ""), "has no hook", 1),
+        ("fgw_mine:A", TEXT.replace("@hook.access", "@hook.x"), "no @hook.x; there are @hook.access and", 5),
         ("fgw_mine:A", "\n\nx = 1 / 0", "ZeroDivisionError: division by zero", 3),
+        ("fgw_mine:A", "import json\n\njson.loads('{')", "JSONDecodeError: Expecting property name", 3),
         ("fgw_mine:A", "\nimport fgw_nothing", "ModuleNotFoundError: No module named 'fgw_nothing'", 2),
         ("fgw_mine:A", "\ndef f(:", "SyntaxError", 2),
     ],
@@ -74,3 +76,19 @@ def test_what_is_refused_has_the_line_of_the_author(folder: Path, use: str, text
         Modules().find(use, (str(folder),))
     assert says in str(error.value) and error.value.line == line
     assert error.value.file == (str(folder / "fgw_mine.py") if line else "")
+
+
+def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(folder: Path, tmp_path: Path):
+    gone = tmp_path / "gone"
+    with pytest.raises(PluginError) as error:
+        Modules().find("fgw_none:A", (str(folder), str(gone)))
+    assert str(error.value) == f"there is no module fgw_none in {folder}, in {gone} (no such folder), nor installed"
+
+
+@pytest.mark.parametrize("name", ["json", "sys"])
+def test_a_file_whose_name_is_taken_is_refused_and_not_passed_over(folder: Path, name: str):
+    file = folder / f"{name}.py"
+    file.write_text(TEXT)
+    with pytest.raises(PluginError, match=rf"the name {name} is taken by a module of .*: rename the file") as error:
+        Modules().find(f"{name}:A", (str(folder),))
+    assert (error.value.file, error.value.line) == (str(file), 1)
