@@ -8,6 +8,7 @@ the hook has ended well. A view whose exchange is over raises ExchangeOver.
 import json
 from collections import namedtuple
 from collections.abc import Mapping
+from http import HTTPStatus
 
 cimport cython
 from cpython.unicode cimport PyUnicode_DecodeLatin1
@@ -162,6 +163,10 @@ cdef class Reply:
         return "<Reply over>" if self.request.r is NULL else f"<Reply {self.status}>"
 
 
+PROBLEM = json.JSONEncoder(separators=(",", ":"))
+TITLES = {each.value: each.phrase for each in HTTPStatus}
+
+
 cdef inline bint bodiless(int status):
     return status < 200 or status in (204, 205, 304)
 
@@ -180,7 +185,8 @@ cdef class Deny:
         names = {name.lower() for name, _ in lines}
         self.detail = b"" if problem is None else problem.encode()
         if problem is not None:
-            body = json.dumps({"type": "about:blank", "status": status, "detail": problem, "reason": "denied"}) + "\n"
+            body = PROBLEM.encode({"type": "about:blank", "title": TITLES.get(status, "Denied"), "status": status,
+                                   "detail": problem, "reason": "denied"}) + "\n"
         if body and "content-type" not in names:
             kind = "text/plain; charset=utf-8" if problem is None else "application/problem+json"
             lines.append(("content-type", kind))

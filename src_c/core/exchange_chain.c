@@ -125,7 +125,7 @@ static void send_head(struct fgw_exchange *x)
     struct fgw_msg *m = x->reply_msg;
     struct fgw_out o = {.fields = r->reply.v, .nfields = r->reply.n, .status = r->status, .close = x->close};
     if (m) {
-        o.reason = fgw_msg_reason(m);
+        if (r->status == m->head.status) o.reason = fgw_msg_reason(m);   /* else a step said another: its own phrase */
         bool changed = false;
         for (uint16_t i = 0; x->filters[1] && i < x->nsteps; i++) changed |= fgw_step_of((enum fgw_step_kind)step_at(x, i)->kind)->changes_length;
         o.len = m->len;

@@ -77,10 +77,10 @@ static inline struct fgw_stats_cell *fgw_worker_upstream(struct fgw_worker *w, c
 }
 void fgw_exchanges_forget(struct fgw_worker *w);             /* those that need no snapshot any more let go of old ones */
 void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
-void fgw_worker_trim_look(struct fgw_worker *w);             /* what bursts left in slabs goes back, in slices */
-uint64_t fgw_worker_slab_bytes(struct fgw_worker *w);        /* all that its slabs hold, in use or not */
 uint64_t fgw_yield_client(void *ctx, const struct fgw_lease *l);             /* for the pools: whose request it is */
 uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting);  /* those that clients keep for nothing are given up (core/yield.c) */
+void fgw_worker_trim_look(struct fgw_worker *w);             /* what bursts left in slabs goes back, in slices */
+uint64_t fgw_worker_slab_bytes(struct fgw_worker *w);        /* all that its slabs hold, in use or not */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

@@ -41,10 +41,10 @@ static uint32_t wanting(const struct fgw_pool *p)
 static void look(struct fgw_timer *t)
 {
     struct fgw_pool *p = fgw_container(t, struct fgw_pool, look);
-    uint32_t n = wanting(p);
-    if (!p->waiters) return;
+    uint32_t n = wanting(p), looked;
     fgw_pool_ref(p);                                   /* whoever gives up a place may let go of the pool */
-    look_later(p, n ? p->env->crowded(p->env->ctx, p, n) : 0);
+    looked = n ? p->env->crowded(p->env->ctx, p, n) : 0;
+    if (p->waiters) look_later(p, looked);
     fgw_pool_unref(p);
 }
 
@@ -67,7 +67,7 @@ void fgw_waiting_remove(struct fgw_lease *l)
     if (!c) return;
     l->claim = NULL;
     fgw_link_remove(&l->link), fgw_link_remove(&l->turn);
-    l->pool->waiters--;
+    if (!--l->pool->waiters) fgw_timer_cancel(&fgw_pool_loop(l->pool)->wheel, &l->pool->look);
     if (--c->n) return;
     fgw_link_remove(&c->turn), fgw_link_remove(&c->same);
     l->pool->nclaims--;

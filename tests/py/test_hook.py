@@ -61,7 +61,7 @@ async def test_verdicts(waits):
     async with Engine({"a": [Plug(access)], "up": [Plug(reply=lambda request, reply: said[-1])]}) as e:
         for verdict, status, body in (
             (None, 200, "ok"), (Allow(), 200, "ok"), (Deny(401, "no"), 401, "no"), (Deny(429, b"\xff"), 429, "\xff"),
-            (Deny(403, problem="not you"), 403, '"detail": "not you"'), (7, 500, "plugin_failed"),
+            (Deny(403, problem="not you"), 403, '"detail":"not you"'), (7, 500, "plugin_failed"),
             (Deny, 500, "plugin_failed"),
         ):  # fmt: skip
             said.append(verdict)
