@@ -34,6 +34,8 @@ from benchmarks.load.target import RESULTS, gate
 IDLE_BOUND = 24 * 1024  # bytes of ours and OpenSSL's for an idle connection
 STREAMS = 100  # on each connection
 CAP_MIB = 256  # limits.memory of the part `streams`
+AFTER_MIB = 16  # what may be left of that once the connections are closed
+TRIM = 8  # seconds within which a worker looks for what it can give back
 PARTS = ["idle", "streams", "rotate", "names"]
 CONFIG = """
 listeners: {{web: {{bind: "127.0.0.1:{port}", tls: {{certificates: [{certificates}]}}}}}}
@@ -98,9 +100,9 @@ def make(folder: Path, name: str) -> None:
     fresh[1].rename(folder / f"{name}.pem")
 
 
-def settled(pid: int) -> int:
+def settled(pid: int, seconds: float = 3) -> int:
     """PSS in KiB once it has had time to give back what it gives back."""
-    time.sleep(3)
+    time.sleep(seconds)
     return proc.memory_kib(pid)["pss_kib"]
 
 
@@ -170,14 +172,14 @@ def streams(options: argparse.Namespace) -> dict[str, Any]:
                 conns.append(opened(gw, "h2", first, b""))
             except OSError:  # it takes no more: that is what a cap is for
                 break
-        grown = settled(gw.pid) - before
+        grown = settled(gw.pid, TRIM) - before
         try:
             meanwhile = f"{len(tools.fetch(gw.port, '/s', 'https'))} bytes"
         except OSError as e:  # at the cap new requests are refused
             meanwhile = str(e)
         for conn in conns:
             conn.close()
-        after = settled(gw.pid) - before
+        after = settled(gw.pid, 3 * TRIM) - before
         again = len(tools.fetch(gw.port, "/s", "https"))
     seen = {"connections": len(conns), "grown_kib": grown, "meanwhile": meanwhile}
     return seen | {"after_kib": after, "again": again == tools.SIZES["/s"]}
@@ -275,6 +277,7 @@ def rows_and_gates(found: dict[str, Any]) -> tuple[list[list[Any]], list[dict[st
         bound = CAP_MIB + s["connections"] * IDLE_BOUND / 2**20
         name = f"MiB that they took: limits.memory, {CAP_MIB}, and the connections"
         gates.append(gate(name, round(bound), s["grown_kib"] / 1024))
+        gates.append(gate("MiB left of it once they were closed", AFTER_MIB, s["after_kib"] / 1024))
     if r := found.get("rotate"):
         told = f"{r['turns']} reloads, {r['certificates_seen']} certificates seen, {r['dials']:,} new connections"
         rows.append(["a new certificate every second under load", f"{told}, {r['requests']:,} requests on old ones"])

@@ -108,7 +108,8 @@ class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         duration(
             "While others wait for a connection, a client that keeps one busy for so long without taking its answer, "
-            "or without sending its request, loses it: 408, or the answer is cut off.",
+            "or without sending its request, loses it: 408, or the answer is cut off. "
+            "Its only one after eight times that.",
             off=True,
         ),
     ] = 500

@@ -28,6 +28,7 @@ void fgw_blocks_fini(struct fgw_blocks *bs)
 static FGW_RARE void give_back(struct fgw_blocks *bs, struct fgw_block *b)
 {
     bs->bytes -= HEADER + b->cap;
+    bs->given += HEADER + b->cap;
     free(b);
 }
 

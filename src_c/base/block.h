@@ -32,6 +32,7 @@ struct fgw_blocks {
     uint32_t nfree[FGW_BLOCK_CLASSES];
     uint64_t live, bytes;         /* referenced blocks; bytes taken from malloc, cached ones included */
     uint64_t mallocs;             /* how often malloc was asked: must stand still in the steady state */
+    uint64_t given;               /* bytes given back to malloc, ever */
     uint64_t max_bytes;           /* 0: no cap. Above it get() refuses. */
 };
 

@@ -333,6 +333,7 @@ void fgw_worker_settle(struct fgw_worker *w)
 {
     fgw_loop_settle(&w->loop);
     if (fgw_unlikely(w->loop.clock.mono_ms >= w->unpin_at) && w->exchanges.live) fgw_exchanges_unpin(w);
+    if (fgw_unlikely(w->loop.clock.mono_ms >= w->trim.turn_at)) fgw_worker_trim_look(w);
     if (fgw_unlikely(w->bells.want) && fgw_bell_rest(&w->bells)) fgw_loop_settle(&w->loop);
     uint64_t max = memory_max(w);
     if (fgw_unlikely(max && w->loop.blocks.bytes + objects(w) > max / 100 * 98 && !w->accept_paused && !w->draining)) {
@@ -431,6 +432,7 @@ void fgw_worker_free(struct fgw_worker *w)
     fgw_segments_sweep(w);
     if (w->limits.loop) fgw_limits_fini(&w->limits), fgw_bells_fini(&w->bells);
     fgw_timer_cancel(&w->loop.wheel, &w->drain_timer), fgw_timer_cancel(&w->loop.wheel, &w->pause_timer);
+    fgw_timer_cancel(&w->loop.wheel, &w->trim.timer);
     for (int i = 0; i < 4; i++) fgw_loop_settle(&w->loop);
     fgw_tls_env_free(w->tls);
     if (w->spare_fd >= 0) fgw_fd_close(w->spare_fd);

@@ -31,6 +31,14 @@ struct fgw_front {                       /* one client connection */
     struct fgw_proxy_stage *stage;
     struct fgw_tls_stage *handshake;
 };
+enum { FGW_TRIM_SLABS = 13 + FGW_H2_SIZES };
+struct fgw_trim {                        /* trim.c */
+    struct fgw_timer timer;
+    uint64_t turn_at;                    /* ms: when a turn looks again whether there is much */
+    uint64_t given, told;                /* bytes of slabs that malloc got back and may still hold; loop.blocks.given when it was last asked to let go */
+    struct fgw_trimmed { uint64_t live, chunks; bool ample, sift; } of[FGW_TRIM_SLABS];   /* live, chunks: when it was sifted last */
+    bool sifting;
+};
 struct fgw_ticket_slot { struct fgw_exchange *x; uint32_t generation, next_free; };
 
 struct fgw_worker {
@@ -55,6 +63,7 @@ struct fgw_worker {
     struct fgw_limits limits;
     struct fgw_hooks hooks;
     struct fgw_timer drain_timer, pause_timer;
+    struct fgw_trim trim;
     bool draining, accept_paused;
     uint32_t snapshots;
     int spare_fd;
@@ -70,6 +79,8 @@ void fgw_exchanges_forget(struct fgw_worker *w);             /* those that need 
 void fgw_exchanges_unpin(struct fgw_worker *w);              /* copy out what slow requests keep of large blocks */
 uint64_t fgw_yield_client(void *ctx, const struct fgw_lease *l);             /* for the pools: whose request it is */
 uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting);  /* those that clients keep for nothing are given up (core/yield.c) */
+void fgw_worker_trim_look(struct fgw_worker *w);             /* what bursts left in slabs goes back, in slices */
+uint64_t fgw_worker_slab_bytes(struct fgw_worker *w);        /* all that its slabs hold, in use or not */
 bool fgw_worker_overloaded(const struct fgw_worker *w);      /* at 90 % of the set memory */
 
 #endif

@@ -4,13 +4,13 @@
  * nothing if the answer waits for the client, or the upstream for the rest of the request, and in all of stall_ms less than RATE was moved.
  * What counts is what the client's system has acknowledged: a socket's buffer is filled in a moment and emptied in large steps.
  * Given up are those of the client with the most places first, but never for one that has more. A client with a quarter of all the places
- * gives up its slow ones too, for one that has fewer.
+ * gives up its slow ones too, for one that has fewer. A client's only place has LONE times as long: a phone in a tunnel is no attack.
  * Nothing is counted or kept while nobody waits: requests that are served at once pay nothing. */
 #include <stdlib.h>
 #include "base/hash.h"
 #include "core/call.h"
 
-enum { RATE = 4096, SHARE = 4 };                       /* bytes a second; one in SHARE of the places is a large holder's */
+enum { RATE = 4096, SHARE = 4, LONE = 8 };             /* bytes a second; one in SHARE of the places is a large holder's */
 enum how { TAKING, SLOW, STALLED };
 struct place { struct fgw_exchange *x; uint64_t client, since; uint32_t held; uint8_t how; };   /* held: places of its client */
 
@@ -104,9 +104,9 @@ static uint32_t fewest(const struct fgw_pool *p, const struct place *of, uint32_
     return least;
 }
 
-static bool gives_up(const struct place *p, uint32_t left, uint32_t least, uint32_t all)
+static bool gives_up(const struct place *p, uint32_t left, uint32_t least, uint32_t all, uint64_t early)
 {
-    return (p->how == STALLED && p->held >= least) || (p->how == SLOW && left > all / SHARE && left > least + 1);
+    return (p->how == STALLED && p->held >= least && (p->held > 1 || p->since <= early)) || (p->how == SLOW && left > all / SHARE && left > least + 1);
 }
 
 uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting)
@@ -117,10 +117,11 @@ uint32_t fgw_yield_places(void *ctx, struct fgw_pool *p, uint32_t wanting)
     struct place *of = p->set.stall_ms && max ? malloc(max * sizeof *of) : NULL;
     if (!of) return live;
     uint32_t n = gather(w, p, of, max), least = fewest(p, of, n);
+    uint64_t now = w->loop.clock.mono_ms, lone = (uint64_t)LONE * p->set.stall_ms, early = now > lone ? now - lone : 0;
     qsort(of, n, sizeof *of, by_holding);
     for (uint32_t i = 0; i < n && wanting; i++) {
         if (i == 0 || of[i].client != of[i - 1].client) left = of[i].held;
-        if (!gives_up(&of[i], left, least, n)) continue;
+        if (!gives_up(&of[i], left, least, n, early)) continue;
         left--, wanting--;
         fgw_exchange_refuse(of[i].x, fgw_fail(FGW_E_CLIENT_STALLED, FGW_BY_CLIENT));
         if (of[i].x->ended) fgw_exchange_end(of[i].x);

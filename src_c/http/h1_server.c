@@ -447,7 +447,7 @@ static struct fgw_h1_server *server_init(struct fgw_h1_env *e, const struct fgw_
 {
     struct fgw_h1_server *s = fgw_slab_get(&e->servers);
     if (!s) return NULL;
-    *s = (struct fgw_h1_server){.env = e, .lim = lim, .born_ms = fgw_loop_ms(e->loop),
+    *s = (struct fgw_h1_server){.env = e, .lim = lim, .born_ms = fgw_loop_ran_ms(e->loop),
                                 .ready = {.run = ready}, .dead = {.run = free_server},
                                 .read_timer = {.fire = read_timeout}, .write_timer = {.fire = write_timeout}};
     fgw_demux_init(&s->demux, &demux_ops, user, owner, peer);

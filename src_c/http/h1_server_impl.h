@@ -37,7 +37,7 @@ extern const struct fgw_side_down fgw_h1_server_down;
 void fgw_h1_server_linger(struct fgw_h1_server *s);        /* the last answer is queued: end the connection without losing it */
 void fgw_h1_server_reply_over(struct fgw_h1_server *s);    /* the reply is complete and nobody is bound */
 
-static inline uint64_t server_now(const struct fgw_h1_server *s) { return fgw_loop_ms(s->env->loop); }
+static inline uint64_t server_now(const struct fgw_h1_server *s) { return fgw_loop_ran_ms(s->env->loop); }
 static inline void server_read_timer(struct fgw_h1_server *s, uint64_t ms) { fgw_loop_timer(s->env->loop, &s->read_timer, ms); }
 static inline void server_later(struct fgw_h1_server *s) { fgw_job_add(&s->env->loop->ready, &s->ready); }
 

@@ -213,6 +213,8 @@ int fgw_h2_on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
         return fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM);
     if (s && f->hd.type == NGHTTP2_RST_STREAM) s->theirs = true;
     if (!s || s->ours) return 0;
+    h->guard.begun = false;
+    if (f->hd.type == NGHTTP2_DATA) h->guard.unheard -= (int64_t)f->data.padlen;
     if (f->hd.type == NGHTTP2_HEADERS && s->m) s->head_done ? trailers(s) : h->role->head(s, end);
     else if (f->hd.type == NGHTTP2_DATA && end) fgw_h2_in_end(s);
     return h->fault ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -224,8 +226,9 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct fgw_h2_stream *s = stream_at(h, id);
     (void)flags;
     nghttp2_session_consume_connection(ng, n);
-    if (!s || !s->side.up || s->discard) return 0;
-    if (s->ours) return 0;
+    if (!s || s->ours) return 0;
+    h->guard.unheard -= (int64_t)n;
+    if (!s->side.up || s->discard) return 0;
     if (s->held + n > h->h2->window) {                 /* nghttp2 resets it, but hands the bytes out all the same */
         s->ours = true;
         return fgw_h2_wasted(h);
@@ -260,6 +263,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *user
     struct fgw_h2_conn *h = user;
     (void)ng;
     if (f->hd.type == NGHTTP2_HEADERS) fgw_h2_refund(h);
+    if (f->hd.type == NGHTTP2_RST_STREAM) fgw_h2_allow_late(h);
     if (f->hd.type == NGHTTP2_GOAWAY && h->state == FGW_H2_NOTICED) nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
     if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code && !h->fault) h->fault = FGW_E_H2_PROTOCOL, h->code = f->goaway.error_code;
     return 0;
@@ -303,6 +307,7 @@ static void input(struct fgw_h2_conn *h)
         h->receiving = false;
         if (r == NGHTTP2_ERR_FLOODED) fgw_h2_trip(h, FGW_E_H2_CONTROL, NGHTTP2_ENHANCE_YOUR_CALM);
         else if (r < 0) fgw_h2_trip(h, FGW_E_H2_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
+        else fgw_h2_read(h, n);
         if (h->fault) {
             fgw_h2_fault(h);
             return;
@@ -327,7 +332,7 @@ void fgw_h2_conn_init(struct fgw_h2_conn *h, const struct fgw_h2_role *role, str
     h->pump.run = pump, h->dead.run = conn_dead;
     h->timer.fire = fgw_h2_look, h->leave_timer.fire = lingered;
     h->state = FGW_H2_OPEN;
-    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ms(e->loop);
+    h->born_ms = h->idle_ms = h->sent_ms = h->looked_ms = fgw_loop_ran_ms(e->loop);
     fgw_list_init(&h->streams), fgw_list_init(&h->stirred);
 }
 

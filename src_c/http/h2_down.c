@@ -11,6 +11,7 @@ void fgw_h2_reset(struct fgw_h2_stream *s, uint32_t code)
     s->ours = true;
     if (!s->id) return;                                /* nothing of it is known to the peer */
     nghttp2_submit_rst_stream(s->h->ng, NGHTTP2_FLAG_NONE, s->id, code);
+    fgw_h2_allow_late(s->h);
     fgw_h2_later(s->h);
 }
 

@@ -13,7 +13,7 @@ int fgw_h2_trip(struct fgw_h2_conn *h, enum fgw_err fault, uint32_t code)
 bool fgw_h2_spend(struct fgw_h2_conn *h, enum fgw_h2_spent what)
 {
     const uint32_t limits[] = {h->h2->resets, h->h2->control, h->h2->empty};
-    uint64_t now = fgw_h2_now(h), max = limits[what];
+    uint64_t now = fgw_loop_ms(h->env->loop), max = limits[what];        /* the peer went on while we stood still */
     if (!max) return true;
     uint64_t flowed = (now - h->guard.spent[what].at_ms) * max / SPENT_MS;
     if (flowed) {
@@ -29,12 +29,46 @@ void fgw_h2_refund(struct fgw_h2_conn *h)
     *n -= *n < REFUND ? *n : REFUND;
 }
 
+/* What comes for streams that are over is read and dropped by nghttp2 for as long as it comes, windows given back and HPACK kept up: header
+ * blocks whose end it does not tell, DATA without any callback, as frames of unknown types. So both are counted by what is not heard. As
+ * much of it is no fault as a peer may have sent before it heard of our reset: a window of bytes, an answer's head and trailers with
+ * two interim ones. What is more counts as control frames, bytes by the LATE_UNIT: they cost little. */
+enum { LATE_HEADS = 4, LATE_UNIT = 32 << 10 };
+
+void fgw_h2_allow_late(struct fgw_h2_conn *h)
+{
+    h->guard.late_heads += LATE_HEADS;
+    h->guard.late_bytes += h->h2->window;
+}
+
+static bool late_head(struct fgw_h2_conn *h)
+{
+    struct fgw_h2_guard *g = &h->guard;
+    g->begun = false;
+    if (h->state != FGW_H2_OPEN) return false;         /* beyond our GOAWAY streams are ignored by right */
+    if (g->late_heads) return g->late_heads--, false;
+    return !fgw_h2_spend(h, FGW_H2_CONTROL);
+}
+
+void fgw_h2_read(struct fgw_h2_conn *h, uint32_t n)
+{
+    struct fgw_h2_guard *g = &h->guard;
+    g->unheard += n;
+    while (fgw_unlikely(g->unheard >= g->late_bytes + LATE_UNIT) && !h->fault) {
+        g->late_bytes += LATE_UNIT;
+        if (h->state == FGW_H2_OPEN && !fgw_h2_spend(h, FGW_H2_CONTROL)) fgw_h2_trip(h, FGW_E_H2_CONTROL, NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+}
+
 static int empty(struct fgw_h2_conn *h) { return fgw_h2_spend(h, FGW_H2_EMPTY) ? 0 : fgw_h2_trip(h, FGW_E_H2_EMPTY, NGHTTP2_ENHANCE_YOUR_CALM); }
 
 int fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
     struct fgw_h2_conn *h = user;
     (void)ng;
+    h->guard.unheard -= 9 + (hd->type == NGHTTP2_DATA ? 0 : (int64_t)hd->length);        /* of DATA what is handed out */
+    if (fgw_unlikely(h->guard.begun) && hd->type != NGHTTP2_CONTINUATION && late_head(h)) return fgw_h2_trip(h, FGW_E_H2_CONTROL, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (hd->type == NGHTTP2_HEADERS) h->guard.begun = true;
     switch (hd->type) {
     case NGHTTP2_DATA: return hd->length || hd->flags & NGHTTP2_FLAG_END_STREAM ? 0 : empty(h);
     case NGHTTP2_HEADERS: h->guard.continuations = 0, h->heading = NULL; return hd->length > 5 || hd->flags & NGHTTP2_FLAG_END_HEADERS ? 0 : empty(h);

@@ -17,6 +17,9 @@ enum fgw_h2_spent { FGW_H2_RESETS, FGW_H2_CONTROL, FGW_H2_EMPTY, FGW_H2_SPENT_CO
 struct fgw_h2_guard {                /* a leaky bucket each: a limit's worth flows off in ten seconds */
     struct { uint32_t n; uint64_t at_ms; } spent[FGW_H2_SPENT_COUNT];
     uint32_t continuations;          /* of the header block at hand */
+    uint32_t late_heads;             /* header blocks that a peer may still send on streams that were reset: it has not heard yet */
+    bool begun;                      /* a header block whose end nobody has heard */
+    int64_t unheard, late_bytes;     /* bytes read, ever, that no callback was told of; how many of them may be */
 };
 
 /* What the two ends do differently. None of it is called from a downward call. */
@@ -90,7 +93,7 @@ struct fgw_h2_stream {
 };
 
 static inline struct fgw_h2_stream *fgw_h2_stream_of(struct fgw_side *s) { return fgw_container(s, struct fgw_h2_stream, side); }
-static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ms(h->env->loop); }
+static inline uint64_t fgw_h2_now(const struct fgw_h2_conn *h) { return fgw_loop_ran_ms(h->env->loop); }
 static inline void fgw_h2_later(struct fgw_h2_conn *h)
 {
     if (h->state < FGW_H2_CLOSED) fgw_job_add(&h->env->loop->ready, &h->pump);
@@ -149,6 +152,8 @@ enum fgw_err fgw_h2_trailers_end(struct fgw_h2_stream *s);
 /* ---- h2_guard.c ---- */
 int  fgw_h2_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user);
 bool fgw_h2_spend(struct fgw_h2_conn *h, enum fgw_h2_spent what);        /* false: past its limit, the connection is to end */
+void fgw_h2_allow_late(struct fgw_h2_conn *h);                           /* a stream is reset by us: what is on its way is no fault */
+void fgw_h2_read(struct fgw_h2_conn *h, uint32_t n);                     /* so much was read: how much of it for nothing? */
 void fgw_h2_refund(struct fgw_h2_conn *h);                               /* we sent data, or a head: the peer owes frames for it */
 int  fgw_h2_trip(struct fgw_h2_conn *h, enum fgw_err fault, uint32_t code);     /* what a callback returns then */
 void fgw_h2_look(struct fgw_timer *t);                                   /* the clock's judgement of the streams and the connection */

@@ -73,11 +73,26 @@ void fgw_watch_del(struct fgw_loop *l, struct fgw_watch *w)
     w->events = 0;
 }
 
+/* Once: the timerfd may come in a later batch only. */
+static void note_stall(struct fgw_loop *l)
+{
+    uint64_t now = l->clock.mono_ms, at = l->timer_at;
+    if (fgw_unlikely(at < now && now - at > FGW_LOOP_LATE_MS && at)) l->stalled_ms += now - at, l->timer_at = now;
+}
+
+void fgw_loop_pass(struct fgw_loop *l)
+{
+    fgw_clock_update(&l->clock);
+    l->timer_at = l->clock.mono_ms;
+    fgw_wheel_advance(&l->wheel, l->clock.mono_ms);
+}
+
 int fgw_loop_turn(struct fgw_loop *l, int wait_ms)
 {
     struct epoll_event ev[FGW_LOOP_EVENTS];
     int n = epoll_wait(l->ep, ev, FGW_LOOP_EVENTS, wait_ms);
     fgw_clock_update(&l->clock);
+    note_stall(l);
     l->turns++;
     for (int i = 0; i < n; i++) {
         struct fgw_watch *w = ev[i].data.ptr;
@@ -110,6 +125,7 @@ static void wake(struct fgw_loop *l)
 static void arm_timer(struct fgw_loop *l)
 {
     uint64_t next = fgw_wheel_next(&l->wheel);
+    if (next != UINT64_MAX && next > l->clock.mono_ms + FGW_LOOP_TICK_MS) next = l->clock.mono_ms + FGW_LOOP_TICK_MS;
     if (l->timer_at != 0 && next >= l->timer_at) return;   /* armed early enough; a spurious wake costs less than setting it each time */
     if (next == UINT64_MAX && l->timer_at == UINT64_MAX) return;
     if (next <= l->clock.mono_ms) next = l->clock.mono_ms + 1;

@@ -339,8 +339,7 @@ bool fgw_net_pass(struct fgw_net *n, uint64_t ms)
     while (n->mono_ns < until) {
         uint64_t next = fgw_net_next(n), left = (until - n->mono_ns) / 1000000;
         n->mono_ns += (next < left ? next : left) * 1000000;
-        fgw_clock_update(&l->clock);
-        fgw_wheel_advance(&l->wheel, l->clock.mono_ms);
+        fgw_loop_pass(l);
         if (!fgw_net_run(n)) return false;
     }
     return true;

@@ -34,6 +34,7 @@ routes:
   auto2: {{match: {{prefix: /auto2}}, strip_prefix: true, to: auto2}}
   never: {{match: {{prefix: /never}}, strip_prefix: true, to: never}}
 log: {{access: {{to: {log}}}}}
+limits: {{body_rate: off, send_rate: off}}  # a test that gets no time is no slow client
 workers: 1
 admin: {{bind: "127.0.0.1:0"}}
 """

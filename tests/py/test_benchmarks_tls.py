@@ -1,17 +1,18 @@
 """The comparison over TLS: what its loads say, and what is kept of an earlier run. See test_benchmarks.py."""
 
+import itertools
 import shutil
 import ssl
 import threading
 from contextlib import suppress
-from socket import create_server
+from socket import create_connection, create_server
 from typing import Any
 
 import pytest
 
 from benchmarks import render
 from benchmarks.compare import run, tls
-from benchmarks.load import attacks, tools
+from benchmarks.load import attacks, hostile_upstream, tools, upstream_attacks
 from benchmarks.load import tls as load_tls
 
 
@@ -95,6 +96,51 @@ def test_attacks_send_what_they_say() -> None:
     goaway = attacks.frame(attacks.GOAWAY, 0, 0, b"\0\0\0\x07\0\0\0\x0b")
     assert attacks.said(b"whatever" + goaway) == "GOAWAY 11"
     assert attacks.said(b"nothing of the kind") == ""
+
+
+def test_upstreams_attack_as_they_say() -> None:
+    pieces = {name: list(itertools.islice(make(5), 3)) for name, make in hostile_upstream.H2.items()}
+    assert pieces["rapid GOAWAY"][0][3:4] == bytes((attacks.GOAWAY,))
+    assert pieces["empty DATA"][1][:9] == attacks.frame(attacks.DATA, 0, 5)
+    assert pieces["a head byte by byte"][:2] == [pieces["a head byte by byte"][0][:1], 0.01]
+    assert all(p[8] == 5 for p in pieces["endless CONTINUATION"])
+    assert list(hostile_upstream.close(0)) == [b""]
+    assert not set(hostile_upstream.H1) & {""}
+    assert len(upstream_attacks.ALL) == len(hostile_upstream.H1) + len(hostile_upstream.H2)
+
+
+@pytest.mark.parametrize("h2", [False, True])
+def test_a_hostile_upstream_is_a_good_one_until_it_is_told(h2: bool) -> None:
+    upstream = hostile_upstream.Upstream(h2)
+    hello = attacks.hello() + attacks.frame(attacks.HEADERS, attacks.HEAD, 1, attacks.GET)
+    ask = hello if h2 else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    try:
+        for attack, last in ((None, b"ok"), (hostile_upstream.goaway if h2 else hostile_upstream.cut, b"")):
+            upstream.attack = attack
+            with create_connection(("127.0.0.1", upstream.port), 10) as sock:
+                sock.sendall(ask)
+                heard = b""
+                while last not in heard if last else True:
+                    part = sock.recv(4096)
+                    if not part:
+                        break
+                    heard += part
+                assert last in heard
+        assert (upstream.asked, upstream.dials) == (2, 2)
+    finally:
+        upstream.close()
+
+
+def test_what_a_client_of_a_hostile_upstream_got() -> None:
+    upstream = hostile_upstream.Upstream(False)
+    try:
+        got = []
+        for attack in (None, hostile_upstream.cut, hostile_upstream.close, hostile_upstream.slow_line):
+            upstream.attack = attack
+            got.append(upstream_attacks.fetch(upstream.port, "/", 0.5))
+        assert got == ["held", "cut", "nothing", "held"]  # the good one keeps its connection: it is no gateway
+    finally:
+        upstream.close()
 
 
 def test_an_attack_that_harms_others_misses_its_gate() -> None:

@@ -93,7 +93,7 @@ TEST(one_that_came_just_now_has_its_time)
     int o = origin(&e);
     HEAR(&e, o, "abc");
     asks(c);
-    for (int i = 0; i < 4; i++) passes(&e, 100);
+    for (int i = 0; i < 39; i++) passes(&e, 100);      /* eight times stall_ms: it has no other place */
     EQ(live(&e).exchanges, 2);
     passes(&e, 100), passes(&e, 100);
     HEAR(&e, slow, "\"reason\":\"client_stalled\"");
@@ -101,13 +101,34 @@ TEST(one_that_came_just_now_has_its_time)
     end();
 }
 
-/* A client that reads `step` bytes every 100 ms of an answer without end, for two seconds. */
+TEST(one_of_many_that_came_just_now_has_less)
+{
+    begin(2);
+    int slow[2] = {from("127.0.0.2"), from("127.0.0.2")}, o[2], c = from("127.0.0.3");
+    for (int i = 0; i < 2; i++) {
+        uploads(slow[i]);
+        o[i] = origin(&e);
+        HEAR(&e, o[i], "abc");
+    }
+    asks(c);
+    for (int i = 0; i < 4; i++) passes(&e, 100);
+    EQ(live(&e).exchanges, 3);
+    passes(&e, 100), passes(&e, 100);
+    EQ(live(&e).exchanges, 2);
+    EQ(ended(), 1);
+    for (int i = 0; i < 2; i++) close(slow[i]), close(o[i]);
+    close(c);
+    turn(&e, 10);
+    end();
+}
+
+/* A client that reads `step` bytes every 100 ms of an answer without end, for six seconds. */
 static bool stays(uint32_t step, int buffer)
 {
     begin_with(1, buffer);
     int slow = from("127.0.0.2"), c = from("127.0.0.3"), o = large(slow);
     asks(c);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 60; i++) {
         for (uint32_t left = step; left;) {
             size_t n = takes(slow, left);
             if (!n) break;

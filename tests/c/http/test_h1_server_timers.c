@@ -144,6 +144,21 @@ TEST(time_in_which_we_hold_a_body_back_is_not_the_clients)
     server_stop(&p);
 }
 
+TEST(time_in_which_the_worker_did_not_run_is_not_the_clients)
+{
+    play_begin(&p);
+    p.lim.body_rate = 100;
+    server_come(&p);
+    ask(&p, POST(100000));
+    drip(100, 6);
+    p.loop.stalled_ms += 20000, play_wait(&p, 20000);
+    drip(100, 5);
+    OK(p.side != NULL);
+    play_wait(&p, 20000), drip(100, 1);
+    OK(p.side == NULL && strstr(p.log, "abort body_too_slow|"));
+    server_stop(&p);
+}
+
 TEST(an_expected_body_is_timed_from_the_100)
 {
     play_begin(&p);

@@ -302,6 +302,28 @@ TEST(floods_end_it_by_their_own_word)
     }
 }
 
+TEST(an_upstream_that_goes_on_after_our_reset_is_a_flood_at_last)
+{
+    static char bytes[16000];
+    for (int how = 0; how < 3; how++) {
+        up_start();
+        fetch(1), fetch(2);
+        if (how == 1) answer(1, 0, ":status=200");
+        forget();
+        int n = 0;
+        for (; n < 200 && !mux_gone_; n++) {
+            if (how == 0) answer(1, 0, ":status=103"); /* 32 are passed on */
+            else if (how == 1) frame(F_DATA, 0, 1, bytes, sizeof bytes), play_turn(&p);      /* beyond the window, which nobody gives back */
+            else answer(3, ES, n ? "x=1" : ":status=200|x y=1");                             /* malformed, and again */
+        }
+        OK(n > 21 && n < 80);                          /* of DATA 20 times 32 KiB */
+        OK(strstr(p.log, "gone upstream_flood|") != NULL);
+        OK(strstr(said(), "GOAWAY 0 11|") != NULL);
+        play_wait(&p, 10);
+        up_stop();
+    }
+}
+
 TEST(a_header_bomb_ends_it)
 {
     static char b[40000];

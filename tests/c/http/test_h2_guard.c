@@ -79,6 +79,52 @@ TEST(what_we_send_allows_for_its_updates)
     h2_stop();
 }
 
+/* A request that we reset: nghttp2 drops what comes for it from then on. Twice the window and eight heads are let pass. */
+static void reset_one(uint32_t id)
+{
+    headers(id, EH, POST), play_turn(&p);
+    p.side->down->abort(p.side, FGW_E_CANCELLED), play_release(&p), play_turn(&p);
+    forget();
+}
+static bool gone_away(void) { return strstr(said(), "GOAWAY") != NULL; }
+
+TEST(what_goes_on_for_a_stream_that_was_reset_is_a_flood_at_last)
+{
+    static char bytes[16000];
+    for (int blocked = 0; blocked < 2; blocked++) {
+        h2_start();
+        if (blocked) p.w->room = 0;                    /* our reset does not get out: nghttp2 still has the stream */
+        reset_one(1);
+        for (int i = 0; i < 30; i++) frame(F_DATA, 0, 1, bytes, sizeof bytes), play_turn(&p);
+        p.w->room = SIZE_MAX, play_turn(&p);
+        OK(!gone_away());
+        for (int i = 0; i < 30; i++) frame(F_DATA, 0, 1, bytes, sizeof bytes), play_turn(&p);
+        calm("control_flood");
+    }
+    h2_start();
+    reset_one(1);
+    for (int i = 0; i < 26; i++) headers(1, EH, "x=1"), play_turn(&p);
+    OK(!gone_away());
+    for (int i = 0; i < 4; i++) headers(1, EH, "x=1"), play_turn(&p);
+    calm("control_flood");
+}
+
+TEST(what_was_on_its_way_when_streams_were_reset_is_none)
+{
+    char bytes[1000] = {0};
+    h2_start();
+    q.lim.resets = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        reset_one(1 + 2 * i);
+        frame(F_DATA, 0, 1 + 2 * i, bytes, sizeof bytes);
+        headers(1 + 2 * i, EH | ES, "x=1"), play_turn(&p);
+    }
+    OK(!gone_away());
+    ask(1001, ES, GET), play_turn(&p);
+    SAW(&p, "head GET /a|end|");
+    h2_stop();
+}
+
 TEST(empty_frames)
 {
     h2_start();
@@ -178,6 +224,20 @@ TEST(a_body_below_its_rate)
     h2_come(), h2_hello();
     ask(1, 0, POST);
     for (int i = 0; i < 13 && !strstr(p.log, "abort"); i++) frame(F_DATA, 0, 1, "abc", 3), play_turn(&p), play_wait(&p, 1000);
+    OK(strstr(p.log, "abort body_too_slow|") != NULL);
+    h2_stop();
+}
+
+TEST(time_in_which_the_worker_did_not_run_is_not_the_clients)
+{
+    h2_set();
+    p.lim.body_rate = 500, p.eager = true;
+    h2_come(), h2_hello();
+    ask(1, 0, POST);
+    frame(F_DATA, 0, 1, "abc", 3), play_turn(&p);
+    p.loop.stalled_ms += 60000, play_wait(&p, 60000);
+    OK(strstr(p.log, "abort") == NULL);
+    play_wait(&p, 11000);
     OK(strstr(p.log, "abort body_too_slow|") != NULL);
     h2_stop();
 }

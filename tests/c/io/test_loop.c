@@ -103,6 +103,44 @@ TEST(a_nesting_loop_is_woken_by_the_first_deadline)
     fgw_loop_fini(&l);
 }
 
+TEST(time_in_which_the_loop_should_have_run_and_did_not_is_a_stall)
+{
+    struct fgw_timer t = {.fire = fire};
+    begin();
+    now += 60000, fgw_loop_turn(&l, 0), fgw_loop_settle(&l);
+    EQ(l.stalled_ms, 0);                 /* there was nothing to wake up for */
+    fgw_loop_timer(&l, &t, 3600000), fgw_loop_settle(&l);
+    EQ(l.timer_at, now + FGW_LOOP_TICK_MS);
+    now += FGW_LOOP_TICK_MS + FGW_LOOP_LATE_MS, fgw_loop_turn(&l, 0);
+    EQ(l.stalled_ms, 0);                 /* a little late is usual */
+    l.timer_at = 0, fgw_loop_settle(&l); /* as if the timerfd, which goes by the real clock, had been due */
+    EQ(l.timer_at, now + FGW_LOOP_TICK_MS);
+    now += FGW_LOOP_TICK_MS + 11000, fgw_loop_turn(&l, 0);
+    EQ(l.stalled_ms, 11000);
+    fgw_loop_turn(&l, 0), fgw_loop_turn(&l, 0);
+    EQ(l.stalled_ms, 11000);             /* counted once, however long the timerfd is not in the batch */
+    now += 60000, fgw_loop_pass(&l), fgw_loop_turn(&l, 0);
+    EQ(l.stalled_ms, 11000);             /* a test's time */
+    EQ(fgw_loop_ran_ms(&l), now - 11000);
+    fgw_loop_timer(&l, &t, 0);
+    fgw_loop_fini(&l);
+}
+
+TEST(a_loop_that_has_timers_wakes_once_a_second)
+{
+    struct fgw_timer t = {.fire = fire};
+    OK(fgw_loop_init(&l, NULL, 0) == 0);
+    fired = 0;
+    fgw_loop_timer(&l, &t, 3600000), fgw_loop_settle(&l);
+    for (int i = 0; i < 100 && l.timer_at; i++) fgw_loop_turn(&l, 100);
+    EQ(l.timer_at, 0);                   /* it was due */
+    EQ(fired, 0);
+    fgw_loop_settle(&l);
+    OK(l.timer_at > fgw_loop_ms(&l) && l.timer_at <= fgw_loop_ms(&l) + FGW_LOOP_TICK_MS);
+    fgw_loop_timer(&l, &t, 0);
+    fgw_loop_fini(&l);
+}
+
 /* ---- watches ---- */
 static uint32_t seen;
 static void watched(struct fgw_watch *w, uint32_t events) { (void)w; seen = events, say('e'); }
