@@ -188,8 +188,8 @@ static void finish(struct fgw_side *side)
 /* Given up after a while in which its connection said nothing at all: is it dead? Its kernel would not tell for a quarter of an hour. */
 static bool silent(const struct fgw_h2_stream *s)
 {
-    uint64_t now = fgw_h2_now(s->h);
-    return !s->head_done && s->mark != UINT64_MAX && fgw_h2_client_of(s->h)->heard_ms <= s->body_ms && now - s->body_ms >= SILENT_MS;
+    uint64_t now = fgw_h2_now(s->h), heard = fgw_h2_client_of(s->h)->heard_ms;
+    return !s->head_done && s->mark != UINT64_MAX && now - (heard > s->body_ms ? heard : s->body_ms) >= SILENT_MS;
 }
 
 static void release(struct fgw_side *side)

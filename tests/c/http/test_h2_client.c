@@ -409,10 +409,23 @@ TEST(who_gives_up_soon_or_while_others_are_answered_casts_no_doubt)
     fetch(1), fetch(2), said();
     play_wait(&p, 1500);
     answer(5, 0, ":status=200");               /* another's */
-    play_wait(&p, 1500);
+    play_wait(&p, 900);
     ask_release(&asks[1]), play_turn(&p);
     SAID("RST 3 8|");
     OK(!p.mux->no_more && p.mux->max == 8);
+    forget();
+    up_stop();
+}
+
+TEST(a_sign_of_life_just_after_the_request_is_none_later)
+{
+    up_start();
+    fetch(1), fetch(2), fetch(3), said();
+    play_wait(&p, 100);
+    answer(5, 0, ":status=200");
+    play_wait(&p, 1500);
+    ask_release(&asks[1]), play_turn(&p);
+    SAID("PING|RST 1 8|");
     forget();
     up_stop();
 }
