@@ -24,7 +24,7 @@ static void classes_init(struct fgw_h2_memory *m)
 static void *mem_get(size_t n, void *ctx)
 {
     struct fgw_h2_memory *m = ctx;
-    if (m->lends && n > FRAME_MIN && n <= FRAME_BYTES) return (struct owned *)m->frame + 1;
+    if (m->lends && n > FRAME_MIN && n <= FRAME_BYTES) return m->lends = false, (struct owned *)m->frame + 1;
     if (n > SIZE_MAX / 2) return NULL;
     uint32_t c = n <= SMALL_MAX ? m->class_of[(n + 15) / 16] : (uint32_t)MALLOCED;
     size_t taken = c == MALLOCED ? sizeof(struct owned) + n : m->small[c].size;
