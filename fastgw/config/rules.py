@@ -22,6 +22,7 @@ from .model import (
     Headers,
     Limits,
     Match,
+    Pool,
     RateLimit,
     Redirect,
     Route,
@@ -135,6 +136,14 @@ def upstream_endpoints(conv: "Converter", value: Upstream, node: Node, path: str
     addresses = [endpoint.address for endpoint in value.endpoints]
     for address in sorted({a for a in addresses if addresses.count(a) > 1}):
         conv.warn(at, f"{path}.endpoints", Fault("FGW1903", f"the endpoint {address} stands here twice"))
+
+
+def pool_times(conv: "Converter", value: Pool, node: Node, path: str) -> None:
+    said = node.get("stall_timeout")
+    if said is not None and value.stall_timeout >= value.queue_timeout:
+        fault = Fault("FGW1903", "whoever waits for a connection has left before anybody loses one for it",
+                      hint=f"less than queue_timeout, which is {value.queue_timeout} ms")  # fmt: skip
+        conv.warn(said, f"{path}.stall_timeout", fault)
 
 
 def route_target(conv: "Converter", value: Route, node: Node, path: str) -> None:
@@ -324,6 +333,7 @@ RULES: dict[type, tuple[Any, ...]] = {
     Static: (static_answer,),
     Redirect: (redirect_target,),
     Limits: (limits_order,),
+    Pool: (pool_times,),
     Upstream: (upstream_endpoints, rules_tls.upstream),
     RateLimit: (rules_limits.rate_limit,),
     Certificate: (rules_tls.certificate,),

@@ -5,10 +5,24 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.hostile.h2_wire import PREFACE, SETTINGS, WINDOW, frame, headers, number, request
+from tests.hostile.h2_origin import HostileOrigin, reply
+from tests.hostile.h2_wire import (
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    WINDOW,
+    block,
+    frame,
+    headers,
+    number,
+    request,
+)
 
 from .load import answer
 from .peers import read_head
@@ -144,6 +158,35 @@ def test_others_are_served(raw: Raw, tmp_path_factory: pytest.TempPathFactory, n
                 each.join(60)
             assert said == [200] * 50
         assert "client_stalled" in gw.stderr.read_text()
+
+
+def held(stream: int) -> bytes:
+    """As much of an answer as the gateway takes ahead of its client, and no end."""
+    return frame(HEADERS, END_HEADERS, stream, block([(":status", "200")])) + frame(DATA, 0, stream, bytes(16000)) * 4
+
+
+@pytest.mark.parametrize("name", ["windows of nothing", "windows byte by byte"])
+def test_streams_of_an_http2_upstream_are_places_too(tmp_path: Path, name: str) -> None:
+    origin = HostileOrigin()
+    origin.scripts["/big"] = held
+    origin.scripts["/small"] = lambda stream: reply(stream, [("content-length", "2")], b"ok")
+    places = "protocol: h2\n    pool: {{max_connections: 1, max_streams: 8, "
+    try:
+        with gateway(tmp_path) as gw:
+            text = CONFIG.replace("pool: {{max_connections: 8, ", places)
+            gw.start(text.format(port=origin.address.rpartition(":")[2], stall="500ms")).ready()
+            with attacked(gw, ATTACKS[name]):
+                said: list[int] = []
+                others = [threading.Thread(target=ask, args=(gw, said, 5)) for _ in range(4)]
+                for each in others:
+                    each.start()
+                for each in others:
+                    each.join(60)
+                assert said == [200] * 20
+            assert "client_stalled" in gw.stderr.read_text()
+            assert len(origin.peers) == 1, "streams are reset, and no connection ends for it"
+    finally:
+        origin.close()
 
 
 def test_switched_off_they_wait(raw: Raw, tmp_path_factory: pytest.TempPathFactory) -> None:
