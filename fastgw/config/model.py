@@ -136,6 +136,14 @@ class Balance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 1 * SECOND
     connect_retries: Annotated[int, count("Further endpoints tried after a failed connect.", ge=0, le=16)] = 2
+    goaway_retries: Annotated[
+        int,
+        count(
+            "HTTP/2: further tries of a request that servers leave out of their GOAWAYs; it was not acted on.",
+            ge=0,
+            le=16,
+        ),
+    ] = 7
 
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

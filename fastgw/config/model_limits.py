@@ -51,7 +51,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     buffered_body: Annotated[
         int, size("Longest body kept in memory for a step or a retry that needs all of it; beyond it 413.", le=GIB)
     ] = 10 * MIB
-    trailers: Annotated[int, size("Longest trailer section of a chunked message.", ge=2, le=MIB)] = 8 * KIB
+    trailers: Annotated[int, size("Longest trailer section of a request, or of an answer.", ge=2, le=MIB)] = 8 * KIB
     trailer_fields: Annotated[int, count("Most fields in a trailer section.", ge=0, le=4_096)] = 32
     chunk_extension: Annotated[int, size("Longest extension of one chunk.", ge=0, le=MIB)] = 256
     chunk_extensions: Annotated[int, size("All chunk extensions of one message together.", ge=0, le=MIB)] = 16 * KIB

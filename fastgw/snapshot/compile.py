@@ -251,7 +251,8 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
     w.fill_top({
         "name": w.text(name), "host": w.text(name),
         "balance": 0, "host_rewrite": int(upstream.host == "rewrite"),
-        "retry_connect": upstream.balance.connect_retries, "avoid_ms": upstream.balance.avoid,
+        "retry_connect": upstream.balance.connect_retries, "retry_goaway": upstream.balance.goaway_retries,
+        "avoid_ms": upstream.balance.avoid,
         "max_idle": pool.max_idle, "max_connections": pool.max_connections,
         "queue_max": pool.queue, "queue_ms": pool.queue_timeout, "stall_ms": pool.stall_timeout,
         "idle_ms": pool.idle_timeout, "requests_max": pool.max_requests,
@@ -260,6 +261,8 @@ def upstream_segment(config: Config, name: str) -> tuple[int, bytes]:
         "read_idle_ms": _first(mine.idle, timeouts.idle),
         "send_idle_ms": _first(mine.send, timeouts.upstream_send),
         "line_max": limits.request_line, "field_max": limits.field, "head_max": limits.head, "fields_max": limits.fields,  # noqa: E501
+        "chunk_ext_max": limits.chunk_extension, "chunk_ext_total": limits.chunk_extensions,
+        "trailer_max": limits.trailers, "trailer_fields": limits.trailer_fields,
         "protocol": _layout.PROTOCOLS[upstream.protocol], "streams_max": pool.max_streams,
         **_upstream_tls(w, upstream.tls),
     })  # fmt: skip

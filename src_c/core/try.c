@@ -1,8 +1,7 @@
 /* One attempt to have a request answered: lease a side, send what the exchange wants sent, hear what comes of it. */
 #include "core/exchange.h"
 
-enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2,
-       TRIES_GOAWAY_MAX = 8 };            /* connections that end while requests are on their way: a busy server that counts requests has many */
+enum { KEEP_MAX = 64 << 10, TRIES_MAX = 2 };
 static const struct fgw_side_up try_up;
 
 /* What may follow what. A try that fails is dropped from any state; the next one begins anew. */
@@ -101,7 +100,7 @@ static bool idempotent(struct fgw_str m)
 static bool may_retry(const struct fgw_try *t, struct fgw_fail why, bool processed)
 {
     const struct fgw_exchange *x = t->x;
-    int max = why.code == FGW_E_UPSTREAM_GOAWAY ? TRIES_GOAWAY_MAX : TRIES_MAX;
+    int max = why.code == FGW_E_UPSTREAM_GOAWAY ? 1 + t->lease.pool->set.retry_goaway : TRIES_MAX;   /* a busy server that counts requests ends many connections */
     if (x->kept_lost || x->tries >= max || x->rp != FGW_RP_WAIT) return false;
     if (!processed) return true;
     bool broke = why.code == FGW_E_UPSTREAM_CLOSED || why.code == FGW_E_UPSTREAM_RESET;

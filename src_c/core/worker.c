@@ -122,7 +122,8 @@ static void listener_apply(struct fgw_listener *l, const struct fgw_bound *b)
     l->proxy_protocol = s->proxy_protocol;
     l->limits = (struct fgw_h1_limits){
         .head = {s->line_max, s->field_max, s->head_max, (uint16_t)(s->fields_max < FGW_FIELDS_MAX ? s->fields_max : FGW_FIELDS_MAX)},
-        .body = {s->chunk_ext_max, s->chunk_ext_total, s->trailer_max, (uint16_t)s->trailer_fields}, .window = s->buffer_high,
+        .body = {s->chunk_ext_max, s->chunk_ext_total, s->trailer_max, (uint16_t)(s->trailer_fields < FGW_FIELDS_MAX ? s->trailer_fields : FGW_FIELDS_MAX)},
+        .window = s->buffer_high,
         .head_ms = s->head_ms, .body_idle_ms = s->body_idle_ms, .body_rate = s->body_rate, .send_idle_ms = s->send_idle_ms,
         .send_rate = s->send_rate, .keepalive_ms = s->keepalive_ms, .connection_ms = s->connection_ms,
         .half_close_probe_ms = s->half_close_probe_ms, .linger_ms = s->linger_ms, .requests_max = s->keepalive_requests,

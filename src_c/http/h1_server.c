@@ -4,7 +4,8 @@
 #include "http/problem.h"
 #include "http/target.h"
 
-enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, LAST_MS = 200, FRESH_MS = 500, PIPELINE_MAX = 64 << 10 };
+enum { BURST = 32, DISCARD_MAX = 256 << 10, RATE_GRACE_MS = 10000, PIPELINE_MAX = 64 << 10,
+       LAST_MS = 200, FRESH_MS = 2000 };    /* in a drain; a client's first packet that was lost comes again within the latter */
 
 static const struct fgw_conn_user conn_user;
 static const struct fgw_demux_ops demux_ops;

@@ -118,7 +118,8 @@ void fgw_pool_configure(struct fgw_pool *p, const void *seg, struct fgw_eptable 
     p->host[n] = 0;
     p->limits = (struct fgw_h1_limits){
         .head = {u->line_max, u->field_max, u->head_max, (uint16_t)(u->fields_max < FGW_FIELDS_MAX ? u->fields_max : FGW_FIELDS_MAX)},
-        .body = {256, 16 << 10, 8 << 10, 32}, .window = 64 << 10, .head_ms = u->read_idle_ms, .body_idle_ms = u->read_idle_ms, .send_idle_ms = u->send_idle_ms,
+        .body = {u->chunk_ext_max, u->chunk_ext_total, u->trailer_max, (uint16_t)(u->trailer_fields < FGW_FIELDS_MAX ? u->trailer_fields : FGW_FIELDS_MAX)},
+        .window = 64 << 10, .head_ms = u->read_idle_ms, .body_idle_ms = u->read_idle_ms, .send_idle_ms = u->send_idle_ms,
         .requests_max = u->requests_max};
     p->h2 = (struct fgw_h2_limits){.streams = u->streams_max, .window = p->limits.window, .connection_window = 1 << 20,
                                    .resets = 0,        /* there are no more of them than requests of ours */

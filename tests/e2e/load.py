@@ -11,6 +11,8 @@ from .peers import read_head
 IDLE_IN_A_DRAIN = 0.15
 """Seconds for which a draining worker surely keeps a connection that no request uses (h1_server.c: 0.2). A client that
 was slower than this to ask again may find it closed, as RFC 9112 section 9.5 allows, and asks anew."""
+UNUSED_IN_A_DRAIN = 1.9
+"""The same of one that no request has used yet (2.0)."""
 
 
 class Broken(Exception):
@@ -111,13 +113,16 @@ class Load:
 
     def _renew(self) -> None:
         while not self._stop.is_set():
+            before = asked = time.monotonic()
             try:
                 with dial(self._address) as sock:
                     sock.sendall(self._request + b"connection: close\r\n\r\n")
+                    asked = time.monotonic()
                     status, _, body = answer(sock)
                     self._count(status, body)
             except (OSError, Broken) as e:
-                self._failed("fresh", e)
+                if asked - before < UNUSED_IN_A_DRAIN:  # else it may have been closed before it was asked anything
+                    self._failed("fresh", e)
 
 
 @contextlib.contextmanager

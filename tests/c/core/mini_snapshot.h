@@ -187,10 +187,11 @@ static inline uint64_t mini_settings(struct mini_seg *s)
 static inline uint64_t mini_upstream(struct mini_seg *s)
 {
     struct fgw_l_upstream *top = mini_begin(s, sizeof *top);
-    *top = (struct fgw_l_upstream){.name = mini_text(s, "up"), .retry_connect = 2, .avoid_ms = 1, .max_idle = 8, .max_connections = 16,
+    *top = (struct fgw_l_upstream){.name = mini_text(s, "up"), .retry_connect = 2, .retry_goaway = 7, .avoid_ms = 1, .max_idle = 8, .max_connections = 16,
                                    .queue_max = 16, .queue_ms = 1000, .stall_ms = 500, .idle_ms = 60000, .connect_ms = 2000, .first_byte_ms = 30000,
                                    .read_idle_ms = 60000, .send_idle_ms = 30000, .line_max = 16384,
-                                   .field_max = 16384, .head_max = 65536, .fields_max = 100, .streams_max = 100};
+                                   .field_max = 16384, .head_max = 65536, .fields_max = 100, .chunk_ext_max = 256, .chunk_ext_total = 16384, .trailer_max = 8192,
+                                   .trailer_fields = 32, .streams_max = 100};
     return mini_end(s, FGW_SEG_UPSTREAM);
 }
 

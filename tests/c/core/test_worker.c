@@ -215,4 +215,14 @@ TEST(a_hundred_thousand_requests_allocate_nothing)
     engine_stop(&e);
 }
 
+TEST(no_more_fields_are_taken_than_a_message_has_room_for)
+{
+    static const struct fgw_l_settings set = {.fields_max = 4096, .trailer_fields = 4096};
+    const struct fgw_bound b = {.set = &set};
+    struct fgw_listener l = {0};
+    listener_apply(&l, &b);
+    EQ(l.limits.head.max_fields, FGW_FIELDS_MAX);
+    EQ(l.limits.body.trailer_fields, FGW_FIELDS_MAX);
+}
+
 TEST_MAIN()

@@ -185,6 +185,8 @@ def test_an_upstreams_own_settings_come_before_the_global_ones():
     assert [plain.top("upstream")[name] for name in times] == [1, 2, 3, 4]
     top = own.top("upstream")
     assert own.text(top["name"]) == "u" and plain.top("upstream")["host_rewrite"] == 0
+    limits = ("chunk_ext_max", "chunk_ext_total", "trailer_max", "trailer_fields", "retry_goaway", "stall_ms")
+    assert [top[name] for name in limits] == [256, 16384, 8192, 32, 7, 500]
     assert [top[name] for name in ("host_rewrite", "max_idle", "queue_max", "retry_connect", "avoid_ms")] == [
         1,
         3,
