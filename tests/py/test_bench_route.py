@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.micro import bench_route
 from benchmarks.micro.routes_10k import config, requests
 from tests.programs import program
+
+pytestmark = pytest.mark.timeout(600)  # valgrind on a crowded machine
 
 
 def test_a_look_up_stays_within_its_bounds(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from benchmarks.micro import bench_steps
 from tests.programs import program
 
 TIMES = 50
+pytestmark = pytest.mark.timeout(600)  # valgrind on a crowded machine
 
 
 @pytest.fixture(autouse=True)
