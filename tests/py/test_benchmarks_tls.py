@@ -154,7 +154,8 @@ def test_an_attack_that_harms_others_misses_its_gate() -> None:
 
 def test_connections_in_number_are_held_against_their_bounds() -> None:
     idle = {"h2": {"connections": 10, "still_open": 9, "each_bytes": 30_000}}
-    streams = {"connections": 1000, "grown_kib": 300 << 10, "after_kib": 100 << 10, "meanwhile": "13 bytes", "again": True}
+    streams = {"connections": 1000, "grown_kib": 300 << 10, "after_kib": 100 << 10, "meanwhile": "13 bytes"}
+    streams["again"] = True
     rotate = {"turns": 3, "certificates_seen": 4, "dials": 9, "requests": 99, "failed": 1}
     names = {"1000": {"start_kib": 1024, "used_kib": 2048, "cpu_us": 380.0}}
     rows, gates = load_tls.rows_and_gates({"idle": idle, "streams": streams, "rotate": rotate, "names": names})
