@@ -12,7 +12,6 @@ Exit code 1: a gate was missed; 3: not measured.
 from __future__ import annotations
 
 import argparse
-import json
 import select
 import socket
 import ssl
@@ -29,7 +28,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.compare import peers
 from benchmarks.load import proc, tools
-from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate
+from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate, publish
 
 CONNECTIONS = 16
 GROWTH_MIB = 192  # of the worker: three input blocks of 64 KiB for each of pool.max_connections answers held
@@ -390,10 +389,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (tools.BenchError, proc.Gone, OSError) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 3
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for g in result["gates"]:
-        print(f"{g['verdict']:>8}  {g['name']}: {g['seen']:.1f}, at most {g['bound']}")
-    return 1 if any(g["verdict"] == "missed" for g in result["gates"]) else 0
+    return publish(result, options.out)
 
 
 if __name__ == "__main__":

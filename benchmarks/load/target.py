@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,14 @@ class Target:
 def gate(name: str, bound: float, seen: float) -> dict[str, Any]:
     """A bound, what was seen, and whether it holds."""
     return {"name": name, "bound": bound, "seen": seen, "verdict": "met" if seen <= bound else "missed"}
+
+
+def publish(document: dict[str, Any], out: Path) -> int:
+    """Writes the JSON, prints its gates. Returns the exit code: 1 when one of them was missed."""
+    out.write_text(json.dumps(document, indent=1) + "\n")
+    for g in document["gates"]:
+        print(f"{g['verdict']:>8}  {g['name']}: {g['seen']:.1f}, at most {g['bound']}")
+    return 1 if any(g["verdict"] == "missed" for g in document["gates"]) else 0
 
 
 def add_arguments(parser: argparse.ArgumentParser, result: str) -> None:

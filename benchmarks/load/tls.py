@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.load import proc, tools
 from benchmarks.load.attacks import END_HEADERS, HEAD, HEADERS, SETTINGS, anyone, ask, frame, hello
-from benchmarks.load.target import RESULTS, gate
+from benchmarks.load.target import RESULTS, gate, publish
 
 IDLE_BOUND = 24 * 1024  # bytes of ours and OpenSSL's for an idle connection
 STREAMS = 100  # on each connection
@@ -315,10 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "text": "One worker; memory is its PSS, the kernel's buffers are not in it.", "rows": rows, "gates": gates,
         "parts": found,
     }  # fmt: skip
-    options.out.write_text(json.dumps(document, indent=1) + "\n")
-    for g in gates:
-        print(f"{g['verdict']:>8}  {g['name']}: {g['seen']:.1f}, at most {g['bound']}")
-    return 1 if any(g["verdict"] == "missed" for g in gates) else 0
+    return publish(document, options.out)
 
 
 if __name__ == "__main__":

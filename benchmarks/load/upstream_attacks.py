@@ -13,7 +13,6 @@ Exit code 1: a gate was missed; 3: not measured.
 from __future__ import annotations
 
 import argparse
-import json
 import socket
 import sys
 import threading
@@ -30,7 +29,7 @@ from benchmarks.compare import peers
 from benchmarks.load import proc, tools
 from benchmarks.load.attacks import SLOWEST_MS, Neighbour, resident
 from benchmarks.load.hostile_upstream import H1, H2, Pieces, Upstream
-from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate
+from benchmarks.load.target import LOAD_CORE, PROXY_CORE, RESULTS, gate, publish
 
 ASKERS = 16
 PATIENCE = 2.0
@@ -229,10 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (tools.BenchError, proc.Gone, OSError) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 3
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for g in result["gates"]:
-        print(f"{g['verdict']:>8}  {g['name']}: {g['seen']:.1f}, at most {g['bound']}")
-    return 1 if any(g["verdict"] == "missed" for g in result["gates"]) else 0
+    return publish(result, options.out)
 
 
 if __name__ == "__main__":
