@@ -144,19 +144,24 @@ def ask(gw: Gateway, said: list[int], times: int) -> None:
             said.append(answer(sock)[0])
 
 
+def asked_by(gw: Gateway, clients: int) -> list[int]:
+    """What so many clients at once are answered, five times each."""
+    said: list[int] = []
+    others = [threading.Thread(target=ask, args=(gw, said, 5)) for _ in range(clients)]
+    for each in others:
+        each.start()
+    for each in others:
+        each.join(60)
+    return said
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_served(raw: Raw, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     """Every request of ten others is answered while the attacker holds on."""
     with gateway(tmp_path_factory.mktemp("fair")) as gw:
         gw.start(CONFIG.format(port=raw.port, stall="500ms")).ready()
         with attacked(gw, ATTACKS[name]):
-            said: list[int] = []
-            others = [threading.Thread(target=ask, args=(gw, said, 5)) for _ in range(10)]
-            for each in others:
-                each.start()
-            for each in others:
-                each.join(60)
-            assert said == [200] * 50
+            assert asked_by(gw, 10) == [200] * 50
         assert "client_stalled" in gw.stderr.read_text()
 
 
@@ -176,13 +181,7 @@ def test_streams_of_an_http2_upstream_are_places_too(tmp_path: Path, name: str) 
             text = CONFIG.replace("pool: {{max_connections: 8, ", places)
             gw.start(text.format(port=origin.address.rpartition(":")[2], stall="500ms")).ready()
             with attacked(gw, ATTACKS[name]):
-                said: list[int] = []
-                others = [threading.Thread(target=ask, args=(gw, said, 5)) for _ in range(4)]
-                for each in others:
-                    each.start()
-                for each in others:
-                    each.join(60)
-                assert said == [200] * 20
+                assert asked_by(gw, 4) == [200] * 20
             assert "client_stalled" in gw.stderr.read_text()
             assert len(origin.peers) == 1, "streams are reset, and no connection ends for it"
     finally:
